@@ -1,1 +1,21 @@
-//! TBD
+//! Where images come from and what is done to them before a network sees them.
+//!
+//! The way of an item: a [`Source`] reads its bytes, a [`Codec`] decodes them to [`Pixels`], [`Normalise`] makes numbers of
+//! them, [`Augmentation`] varies those in training. [`fit_to`] makes a user's own picture look like the training data.
+//! Everything is a pure function without threads and logs; only a source reads a file.
+
+pub mod pixels;
+pub mod limits;
+pub mod source;
+pub mod codec;
+pub mod normalise;
+pub mod augmentation;
+pub mod fit;
+
+pub use augmentation::Augmentation;
+pub use codec::{Codec, DecodeError};
+pub use fit::{Fit, Invert, fit_to};
+pub use limits::Limits;
+pub use normalise::Normalise;
+pub use pixels::Pixels;
+pub use source::{RawItem, Source, SourceError, Split};

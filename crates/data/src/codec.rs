@@ -1,0 +1,175 @@
+//! From the bytes of an item to its pixels.
+
+use std::io::Cursor;
+
+use image::{DynamicImage, ImageDecoder, ImageError, ImageReader};
+use serde::{Deserialize, Serialize};
+
+use crate::{Limits, Pixels};
+
+/// How an item's bytes become pixels.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Codec {
+    /// The bytes are the pixels: `h * w` grey values, 0 is black.
+    Grey8 {
+        /// Height in pixels.
+        h: usize,
+        /// Width in pixels.
+        w: usize,
+    },
+    /// A file of any picture format built in (PNG, JPEG, GIF, BMP, WebP, TIFF, PNM), told by its first bytes.
+    Image,
+}
+
+impl Codec {
+    /// Decodes one item; every limit is checked before the memory is taken.
+    ///
+    /// A picture keeps its channels (1 to 4) and is turned upright as its EXIF says; deeper channels are cut to a byte; of an
+    /// animation comes the first frame.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for what is no picture, damaged, cut, or beyond a limit.
+    ///
+    /// # Panics
+    /// The picture decoders of third parties may panic on hostile bytes: decode where a panic costs one item.
+    pub fn decode(&self, bytes: &[u8], limits: &Limits) -> Result<Pixels, DecodeError> {
+        let have = bytes.len() as u64;
+        if have > limits.image_bytes {
+            return Err(DecodeError::Bytes { have, limit: limits.image_bytes });
+        }
+        match *self {
+            Codec::Grey8 { h, w } => {
+                let need = (h as u64).saturating_mul(w as u64);
+                if have != need {
+                    return Err(DecodeError::Length { have, need, h, w });
+                }
+                Ok(Pixels::new(h, w, 1, bytes.to_vec()))
+            }
+            Codec::Image => decode_picture(bytes, limits),
+        }
+    }
+}
+
+/// Why an item gives no pixels.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// Raw pixels of another size.
+    #[error("{have} bytes where {h}x{w} grey pixels need {need}: drop the item or its source")]
+    Length {
+        /// Bytes of the item.
+        have: u64,
+        /// Bytes of the shape.
+        need: u64,
+        /// Height in pixels.
+        h: usize,
+        /// Width in pixels.
+        w: usize,
+    },
+    /// More bytes than allowed.
+    #[error("an image of {have} bytes: drop it or raise the limit `image_bytes` ({limit})")]
+    Bytes {
+        /// Bytes of the item.
+        have: u64,
+        /// [`Limits::image_bytes`].
+        limit: u64,
+    },
+    /// A side longer than allowed.
+    #[error("an image of {h}x{w} pixels: drop it or raise the limit `image_side` ({limit})")]
+    Side {
+        /// Height in pixels.
+        h: u32,
+        /// Width in pixels.
+        w: u32,
+        /// [`Limits::image_side`].
+        limit: u32,
+    },
+    /// More pixels than allowed.
+    #[error("an image of {h}x{w} pixels: drop it or raise the limit `image_pixels` ({limit})")]
+    Pixels {
+        /// Height in pixels.
+        h: u32,
+        /// Width in pixels.
+        w: u32,
+        /// [`Limits::image_pixels`].
+        limit: u64,
+    },
+    /// Decoding would take more memory than allowed.
+    #[error("decoding takes over {limit} bytes: drop the image or raise `image_memory_bytes`")]
+    Memory {
+        /// [`Limits::image_memory_bytes`].
+        limit: u64,
+    },
+    /// No picture of a format that is built in.
+    #[error("not a PNG, JPEG, GIF, BMP, WebP, TIFF or PNM picture: convert it to PNG")]
+    Format,
+    /// A picture without a pixel.
+    #[error("a picture of {h}x{w} pixels shows nothing: drop it")]
+    Empty {
+        /// Height in pixels.
+        h: u32,
+        /// Width in pixels.
+        w: u32,
+    },
+    /// The picture is damaged or cut.
+    #[error("the picture is damaged: save it again or drop it")]
+    Damaged {
+        /// What the decoder said.
+        source: ImageError,
+    },
+}
+
+fn decode_picture(bytes: &[u8], limits: &Limits) -> Result<Pixels, DecodeError> {
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
+    let mut reader = reader.expect("a slice in memory can always be read");
+    if reader.format().is_none() {
+        return Err(DecodeError::Format);
+    }
+    let mut bounds = image::Limits::default();
+    bounds.max_image_width = Some(limits.image_side);
+    bounds.max_image_height = Some(limits.image_side);
+    bounds.max_alloc = Some(limits.image_memory_bytes);
+    // The sides are checked below, so that the message can name them; the decoder itself gets the same bounds.
+    reader.no_limits();
+    let mut decoder = reader.into_decoder().map_err(|source| failed(source, limits))?;
+    let (w, h) = decoder.dimensions();
+    match () {
+        () if w == 0 || h == 0 => return Err(DecodeError::Empty { h, w }),
+        () if w.max(h) > limits.image_side => {
+            return Err(DecodeError::Side { h, w, limit: limits.image_side });
+        }
+        () if u64::from(w) * u64::from(h) > limits.image_pixels => {
+            return Err(DecodeError::Pixels { h, w, limit: limits.image_pixels });
+        }
+        // Not every decoder keeps `max_alloc`: what the pixels alone take is checked here.
+        () if decoder.total_bytes() > limits.image_memory_bytes => {
+            return Err(DecodeError::Memory { limit: limits.image_memory_bytes });
+        }
+        () => {}
+    }
+    decoder.set_limits(bounds).map_err(|source| failed(source, limits))?;
+    let orientation = decoder.orientation().map_err(|source| failed(source, limits))?;
+    let mut picture =
+        DynamicImage::from_decoder(decoder).map_err(|source| failed(source, limits))?;
+    picture.apply_orientation(orientation);
+    Ok(bytes_of(picture))
+}
+
+fn failed(source: ImageError, limits: &Limits) -> DecodeError {
+    match source {
+        ImageError::Limits(_) => DecodeError::Memory { limit: limits.image_memory_bytes },
+        source => DecodeError::Damaged { source },
+    }
+}
+
+fn bytes_of(picture: DynamicImage) -> Pixels {
+    let (h, w) = (picture.height() as usize, picture.width() as usize);
+    let colour = picture.color();
+    let (c, data) = match (colour.has_color(), colour.has_alpha()) {
+        (false, false) => (1, picture.into_luma8().into_raw()),
+        (false, true) => (2, picture.into_luma_alpha8().into_raw()),
+        (true, false) => (3, picture.into_rgb8().into_raw()),
+        (true, true) => (4, picture.into_rgba8().into_raw()),
+    };
+    Pixels::new(h, w, c, data)
+}

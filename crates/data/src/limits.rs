@@ -1,0 +1,31 @@
+//! How much a source or an image may ask for before it is refused.
+
+use serde::{Deserialize, Serialize};
+
+/// Bounds on untrusted data; every one is checked before the memory is taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of one file of a source, as it lies there and uncompressed. Default: 2 GiB.
+    pub source_bytes: u64,
+    /// Bytes of one image as it lies in the source. Default: 16 MiB.
+    pub image_bytes: u64,
+    /// Pixels of an image's width and of its height. Default: 16384.
+    pub image_side: u32,
+    /// Pixels of an image, width times height. Default: 64 Mi.
+    pub image_pixels: u64,
+    /// Bytes that decoding one image may take. Default: 256 MiB.
+    pub image_memory_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            source_bytes: 2 << 30,
+            image_bytes: 16 << 20,
+            image_side: 16_384,
+            image_pixels: 64 << 20,
+            image_memory_bytes: 256 << 20,
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Where raw items come from: numbered, the same bytes under the same number every time.
+
+use std::path::PathBuf;
+
+use crate::Codec;
+
+pub mod idx;
+pub mod embedded;
+
+/// The half of a data set: what is learnt from, and what is only measured on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Split {
+    /// Items to learn from.
+    Train,
+    /// Items to measure on.
+    Test,
+}
+
+impl std::fmt::Display for Split {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Split::Train => "train",
+            Split::Test => "test",
+        })
+    }
+}
+
+/// One item as it lies in the source: still encoded.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RawItem {
+    /// The bytes that the source's [`Codec`] decodes.
+    pub bytes: Vec<u8>,
+    /// The class, below [`Source::classes`].
+    pub label: u8,
+}
+
+/// A data set whose items can be read in any order, from any thread, as often as wanted.
+pub trait Source: Send + Sync {
+    /// How many items a split has; at least one.
+    fn len(&self, split: Split) -> u64;
+
+    /// True when a split has no items.
+    fn is_empty(&self, split: Split) -> bool {
+        self.len(split) == 0
+    }
+
+    /// Reads item `index` of a split: always the same bytes and label.
+    ///
+    /// # Errors
+    /// [`SourceError::Index`] when `index` is not below [`Source::len`], and what reading may meet.
+    fn read(&self, split: Split, index: u64) -> Result<RawItem, SourceError>;
+
+    /// `(H, W, C)` that every item decodes to.
+    fn shape(&self) -> (usize, usize, usize);
+
+    /// How many classes there are: every label of both splits is below.
+    fn classes(&self) -> usize;
+
+    /// How the items are decoded.
+    fn codec(&self) -> Codec;
+
+    /// The SHA-256 of the training data (the uncompressed file of images, then that of labels) in lower-case hex.
+    fn sha256(&self) -> &str;
+
+    /// One line for people: `MNIST, embedded: 60000 train, 10000 test, 28x28x1`.
+    fn describe(&self) -> String;
+}
+
+/// Why a source cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// There is no such file.
+    #[error("{path}: there is no such file: correct the path or fetch the data", path = path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The path is a folder, a pipe or a device.
+    #[error("{path}: is not a file: give the path of a file", path = path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The file is there and cannot be read.
+    #[error("cannot read {path}: check its permissions and its disk", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The gzip stream is damaged, or something that is not gzip follows it.
+    #[error("{path}: the gzip stream is damaged: fetch the file again", path = path.display())]
+    Gzip {
+        /// The file.
+        path: PathBuf,
+        /// What the inflater said.
+        source: std::io::Error,
+    },
+    /// The file ends early. Bytes are counted uncompressed.
+    #[error(
+        "{path}: ends after {have} of {need} bytes: the copy is incomplete or its header lies, \
+         fetch it again", path = path.display()
+    )]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that are there.
+        have: u64,
+        /// Bytes that the format or the header asks for.
+        need: u64,
+    },
+    /// The file goes on after its last item. Bytes are counted uncompressed.
+    #[error(
+        "{path}: goes on after the {need} bytes that its header announces: the header lies or \
+         something was appended, fetch it again", path = path.display()
+    )]
+    Trailing {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that the header announces, with itself.
+        need: u64,
+    },
+    /// The file begins with the wrong four bytes.
+    #[error(
+        "{path}: begins with {found:#010x} where IDX {kind} begin with {need:#010x}: are images \
+         and labels swapped, or is it another kind of file?", path = path.display()
+    )]
+    Magic {
+        /// The file.
+        path: PathBuf,
+        /// `images` or `labels`.
+        kind: &'static str,
+        /// The first four bytes, big-endian.
+        found: u32,
+        /// What they should be.
+        need: u32,
+    },
+    /// The file is or says that it is larger than allowed.
+    #[error(
+        "{path}: holds or announces more than {limit} bytes: raise the limit `source_bytes` if \
+         you trust it", path = path.display()
+    )]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// [`crate::Limits::source_bytes`].
+        limit: u64,
+    },
+    /// The images are larger than allowed.
+    #[error(
+        "{path}: images of {h}x{w} pixels: raise the limit `{limit}` if you trust it",
+        path = path.display()
+    )]
+    ImageTooLarge {
+        /// The file of images.
+        path: PathBuf,
+        /// Height in pixels.
+        h: u64,
+        /// Width in pixels.
+        w: u64,
+        /// The name of the limit in [`crate::Limits`].
+        limit: &'static str,
+    },
+    /// The file holds no image, or images without a pixel.
+    #[error(
+        "{path}: {count} images of {h}x{w} pixels are nothing to learn from: is it the right \
+         file?", path = path.display()
+    )]
+    Empty {
+        /// The file of images.
+        path: PathBuf,
+        /// Images in the header.
+        count: u64,
+        /// Height in pixels.
+        h: u64,
+        /// Width in pixels.
+        w: u64,
+    },
+    /// Images and labels do not belong together.
+    #[error(
+        "{images} has {image_count} images and {labels} has {label_count} labels: give two files \
+         that belong together", images = images.display(), labels = labels.display()
+    )]
+    Counts {
+        /// The file of images.
+        images: PathBuf,
+        /// Its items.
+        image_count: u64,
+        /// The file of labels.
+        labels: PathBuf,
+        /// Its items.
+        label_count: u64,
+    },
+    /// A label is not one of the classes.
+    #[error(
+        "{path}, label {index}: {label} is not below the {classes} classes: repair or replace \
+         the file", path = path.display()
+    )]
+    Label {
+        /// The file of labels.
+        path: PathBuf,
+        /// Which label, from 0.
+        index: u64,
+        /// Its value.
+        label: u8,
+        /// How many classes there are.
+        classes: usize,
+    },
+    /// Training and test images differ in size.
+    #[error(
+        "{test}: images of {test_h}x{test_w}, but those of {train} are {train_h}x{train_w}: give \
+         files of one data set", test = test.display(), train = train.display()
+    )]
+    Shapes {
+        /// The file of training images.
+        train: PathBuf,
+        /// Its height in pixels.
+        train_h: usize,
+        /// Its width in pixels.
+        train_w: usize,
+        /// The file of test images.
+        test: PathBuf,
+        /// Its height in pixels.
+        test_h: usize,
+        /// Its width in pixels.
+        test_w: usize,
+    },
+    /// An item was asked for that is not there.
+    #[error("{path}: there is no item {index} among {len}: ask below the length", path = path.display())]
+    Index {
+        /// The file of images.
+        path: PathBuf,
+        /// The item asked for.
+        index: u64,
+        /// Items of the split.
+        len: u64,
+    },
+}
