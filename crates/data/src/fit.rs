@@ -1,7 +1,5 @@
 //! Makes a user's own picture look like the images a network has learnt from.
 
-use image::imageops::{FilterType, resize};
-use image::{ImageBuffer, Luma, Rgb};
 use serde::{Deserialize, Serialize};
 
 use crate::Pixels;
@@ -37,7 +35,7 @@ pub enum Invert {
 ///
 /// In this order: transparency is laid over white, colour becomes grey (Rec. 709 luma) or grey becomes colour, `invert`,
 /// `fit`. A picture that has the size already passes `Stretch` and `Contain` unchanged but for these. The background is the
-/// median of the border. Sizes are reached with a triangle filter, widened when shrinking, so that thin lines survive.
+/// median of the border. Shrinking averages over areas, so that thin lines survive; enlarging interpolates bilinearly.
 ///
 /// ```
 /// use planaria_data::{Fit, Invert, Pixels, fit_to};
@@ -132,18 +130,56 @@ fn scaled(pixels: Pixels, h: usize, w: usize) -> Pixels {
     if (pixels.h, pixels.w) == (h, w) {
         return pixels;
     }
-    let side = |side: usize| u32::try_from(side).expect("limits keep sides far below 2^32");
-    let (from_h, from_w) = (side(pixels.h), side(pixels.w));
-    let (to_h, to_w) = (side(h), side(w));
-    let whole = "a picture holds h * w * c bytes";
-    let data = if pixels.c == 1 {
-        let image = ImageBuffer::<Luma<u8>, _>::from_raw(from_w, from_h, pixels.data).expect(whole);
-        resize(&image, to_w, to_h, FilterType::Triangle).into_raw()
-    } else {
-        let image = ImageBuffer::<Rgb<u8>, _>::from_raw(from_w, from_h, pixels.data).expect(whole);
-        resize(&image, to_w, to_h, FilterType::Triangle).into_raw()
+    let Pixels { h: from_h, w: from_w, c, data } = pixels;
+    // Columns first, then rows: each pass mixes `stride` numbers that lie side by side.
+    let wide = mixed(&data, from_w, &taps(from_w, w), c);
+    let both = mixed(&wide, from_h, &taps(from_h, h), w * c);
+    Pixels::new(h, w, c, both.into_iter().map(|value| value.round() as u8).collect())
+}
+
+/// What one output place takes: the first input place and the weights from there on, which sum to 1.
+type Taps = (usize, Vec<f32>);
+
+/// Shrinking takes the average over the area that an output place covers; enlarging interpolates between two middles.
+fn taps(from: usize, to: usize) -> Vec<Taps> {
+    let ratio = from as f64 / to as f64;
+    let area = |place: usize| {
+        let (begin, end) = (place as f64 * ratio, ((place + 1) as f64 * ratio).min(from as f64));
+        let first = (begin as usize).min(from - 1);
+        let covered = |at: usize| end.min((at + 1) as f64) - begin.max(at as f64);
+        let last = (end.ceil() as usize).clamp(first + 1, from);
+        let weights = (first..last).map(|at| (covered(at).max(0.0) / (end - begin)) as f32);
+        (first, weights.collect())
     };
-    Pixels::new(h, w, pixels.c, data)
+    let between = |place: usize| {
+        let middle = ((place as f64 + 0.5) * ratio - 0.5).clamp(0.0, (from - 1) as f64);
+        let part = middle.fract() as f32;
+        let weights = if part > 0.0 { vec![1.0 - part, part] } else { vec![1.0] };
+        (middle as usize, weights)
+    };
+    (0..to).map(|place| if ratio >= 1.0 { area(place) } else { between(place) }).collect()
+}
+
+/// Mixes along the middle axis of `[.., from, stride]` to `[.., taps, stride]`.
+fn mixed<T: Copy + Into<f32>>(
+    numbers: &[T],
+    from: usize,
+    taps: &[Taps],
+    stride: usize,
+) -> Vec<f32> {
+    let mut out = Vec::with_capacity(numbers.len() / from * taps.len());
+    for block in numbers.chunks_exact(from * stride) {
+        for (first, weights) in taps {
+            let begin = out.len();
+            out.resize(begin + stride, 0.0);
+            for (weight, line) in weights.iter().zip(block[first * stride..].chunks_exact(stride)) {
+                for (sum, number) in out[begin..].iter_mut().zip(line) {
+                    *sum += weight * (*number).into();
+                }
+            }
+        }
+    }
+    out
 }
 
 /// The size of a `h` by `w` box after scaling it by `factor`: at least a pixel, at most the limits.
