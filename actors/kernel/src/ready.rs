@@ -1,0 +1,76 @@
+//! The ready items of a stage, kept by the slot that owns their shard, oldest first.
+
+use crate::{ids::ItemId, pool::Sharing, shard_map::ShardMap};
+use std::collections::BTreeSet;
+
+/// Shards of a stage: more than any pool has slots.
+const SHARDS: u16 = 64;
+
+/// What waits, and for whom. The items themselves are in the ledger.
+#[derive(Debug)]
+pub(crate) struct ReadyItems {
+    map: ShardMap,
+    sharing: Sharing,
+    by_owner: Vec<BTreeSet<ItemId>>,
+    /// Items of shards that nobody owns, while no slot lives.
+    unowned: BTreeSet<ItemId>,
+}
+
+impl ReadyItems {
+    pub(crate) fn new(slots: u16, sharing: Sharing) -> Self {
+        let by_owner = vec![BTreeSet::new(); usize::from(slots)];
+        let shards = SHARDS.max(slots.saturating_mul(8));
+        ReadyItems { map: ShardMap::new(shards), sharing, by_owner, unowned: BTreeSet::new() }
+    }
+
+    pub(crate) fn insert(&mut self, item: ItemId) {
+        let place = match self.map.owner_of(item) {
+            Some(owner) => &mut self.by_owner[usize::from(owner)],
+            None => &mut self.unowned,
+        };
+        assert!(place.insert(item), "a ready item waits in one place");
+    }
+
+    /// Takes the oldest item below `limit` that `slot` may work on, if there is one.
+    pub(crate) fn take(&mut self, slot: u16, limit: ItemId) -> Option<ItemId> {
+        let (owner, item) = self.oldest_for(slot, limit)?;
+        self.by_owner[owner].remove(&item);
+        Some(item)
+    }
+
+    /// True when `take` would give something.
+    pub(crate) fn has_for(&self, slot: u16, limit: ItemId) -> bool {
+        self.oldest_for(slot, limit).is_some()
+    }
+
+    /// How many items below `limit` wait for live slots; counts no further than `most`.
+    pub(crate) fn count_below(&self, limit: ItemId, most: usize) -> usize {
+        self.by_owner.iter().flat_map(|owned| owned.range(..limit)).take(most).count()
+    }
+
+    /// Gives the shards to the live slots, and the items with them.
+    pub(crate) fn assign(&mut self, is_live: impl Fn(u16) -> bool) {
+        self.map.assign(is_live, self.by_owner.len() as u16);
+        let mut waiting = std::mem::take(&mut self.unowned);
+        for owned in &mut self.by_owner {
+            waiting.append(owned);
+        }
+        for item in waiting {
+            self.insert(item);
+        }
+    }
+
+    fn oldest_for(&self, slot: u16, limit: ItemId) -> Option<(usize, ItemId)> {
+        let own = usize::from(slot);
+        let oldest = |owner: usize| {
+            let item = self.by_owner[owner].first().copied();
+            item.filter(|item| *item < limit).map(|item| (owner, item))
+        };
+        match self.sharing {
+            Sharing::OwnersOnly => oldest(own),
+            Sharing::IdleSlotsHelp => oldest(own).or_else(|| {
+                (0..self.by_owner.len()).filter_map(oldest).min_by_key(|(_, item)| *item)
+            }),
+        }
+    }
+}
