@@ -1,1 +1,9 @@
-//! TBD
+//! Files that appear whole or not at all, also when the process or the machine dies in between.
+//!
+//! [`whole_file::write`] puts a file in place in one step; [`sweep`] takes away what dead writers left.
+
+pub mod whole_file;
+pub mod error;
+
+pub use error::DurableError;
+pub use whole_file::{Access, sweep};
