@@ -39,6 +39,19 @@ fn lossless_formats_come_back_byte_for_byte_and_jpeg_nearly() {
     assert_eq!(pixels, Pixels::new(1, 1, 2, vec![9, 0]));
 }
 
+#[test]
+fn a_photograph_is_turned_upright_as_its_exif_says() {
+    let jpeg = encoded(gradient(20, 10), ImageFormat::Jpeg);
+    // A TIFF header, one directory entry (tag 0x112, orientation, a short) of 6: turn right by 90 degrees.
+    let exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+    let length = (exif.len() as u16 + 2).to_be_bytes();
+    let photograph = [&jpeg[..2], &[0xff, 0xe1], &length, exif, &jpeg[2..]].concat();
+    let flat = decode(&jpeg, &Limits::default()).unwrap();
+    let upright = decode(&photograph, &Limits::default()).unwrap();
+    assert_eq!((flat.shape(), upright.shape()), ((10, 20, 3), (20, 10, 3)));
+    assert_eq!(upright.data[9 * 3..10 * 3], flat.data[..3], "top left comes to top right");
+}
+
 /// A PNG whose header claims sides that its few bytes of data do not have.
 fn png_claiming(w: u32, h: u32) -> Vec<u8> {
     let mut png = encoded(GrayImage::new(1, 1), ImageFormat::Png);
