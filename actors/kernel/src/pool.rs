@@ -299,21 +299,18 @@ impl Pool {
             if Some(index) == asking || slot.state != SlotState::Up || !slot.leases.is_empty() {
                 continue;
             }
-            let waits = self.ready.has_for(index, self.limit);
-            let slot = &mut self.slots[usize::from(index)];
-            if !waits {
-                slot.hinted = None;
-                continue;
-            }
-            if unclaimed == 0 {
-                break; // every item has a worker on its way
-            }
-            unclaimed -= 1;
             match slot.hinted {
-                Some(at) if now < at + HINT_AGAIN_MS => continue,
+                // A hint must be answered, even when the item is gone by then: else a hung idle worker is never noticed.
+                Some(at) if now < at + HINT_AGAIN_MS => {
+                    unclaimed = unclaimed.saturating_sub(1);
+                    continue;
+                }
                 Some(_) => {}
-                None => slot.progress = now, // from now on it owes an answer to the watchdog
+                None if unclaimed == 0 || !self.ready.has_for(index, self.limit) => continue,
+                None => self.slots[usize::from(index)].progress = now, // silence counts from now
             }
+            unclaimed = unclaimed.saturating_sub(1);
+            let slot = &mut self.slots[usize::from(index)];
             slot.hinted = Some(now);
             hinted.push(self.worker(index));
         }
