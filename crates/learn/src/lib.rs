@@ -1,1 +1,47 @@
-//! TBD
+//! Convolutional networks, trained by pure functions: equal inputs give equal bits, whichever thread computes them.
+//!
+//! A [`Network`] is an immutable plan. Its parameters are one flat slice that the caller owns; [`Network::gradient`] and
+//! [`Network::predict`] compute in a [`Workspace`] that was allocated once. A batch is cut into shards, their gradients are
+//! added by [`sum_shards`] in a fixed tree, and an [`Optimiser`] makes the next parameters from the old ones, slice by slice.
+//!
+//! There are no threads, clocks, logs or files here. Long computations call the caller's pulse and stop when it says so.
+//!
+//! ```
+//! use planaria_learn::{Network, Shard};
+//! let (input, layers) = Network::preset("tiny-cnn").unwrap();
+//! let network = Network::new(input, &layers).unwrap();
+//! let parameters = network.initial_parameters(7);
+//! let mut workspace = network.workspace(2);
+//! let mut gradient = vec![0.0; network.parameter_count()];
+//! let images = vec![0.5; 2 * input.len()];
+//! let shard = Shard { images: &images, labels: &[3, 1], items: &[0, 1], seed: 7, epoch: 0, scale: 0.5 };
+//! let mut pulse = || Ok::<(), ()>(());
+//! let loss = network.gradient(&parameters, &shard, &mut workspace, &mut gradient, &mut pulse).unwrap();
+//! assert!(loss.loss_sum > 0.0);
+//! ```
+
+pub mod shape;
+pub mod layer;
+pub mod presets;
+pub mod network;
+pub mod workspace;
+pub mod pass;
+mod pulse;
+mod loss;
+mod initialise;
+pub mod gradient;
+pub mod optimiser;
+pub mod score;
+pub mod model_file;
+mod compute_kernels;
+
+pub use compute_kernels::{Isa, isa};
+pub use gradient::{Shard, ShardLoss, sum_shards};
+pub use layer::{LAYERS, LayerSpec};
+pub use model_file::{ModelError, ModelFile, weights_sha256};
+pub use network::{Network, ParameterSpec};
+pub use optimiser::{Optimiser, schedule::Schedule};
+pub use presets::PRESETS;
+pub use score::Score;
+pub use shape::{Shape, ShapeError};
+pub use workspace::Workspace;

@@ -1,0 +1,2 @@
+//! How many samples a second does one thread train?
+fn main() {}

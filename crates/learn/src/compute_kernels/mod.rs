@@ -1,0 +1,127 @@
+//! The fast loops, behind safe doors. All unsafe code of Planaria is in this folder.
+//!
+//! A kernel is written once over [`vector::Vector`] and compiled once an instruction set; [`Isa`] says which of them this CPU
+//! has, and cannot be made otherwise. Every door checks lengths before a pointer is formed. `reference` holds the same
+//! functions as plain loops: it is the definition of right, and the tests run every instruction set against it.
+//!
+//! The order of every sum is fixed by the shapes alone. Results of different instruction sets differ by rounding.
+#![allow(unsafe_code)]
+
+pub(crate) mod aligned;
+mod vector;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+pub(crate) mod matrix;
+pub(crate) mod winograd;
+pub(crate) mod winograd_points;
+pub(crate) mod pooling;
+pub(crate) mod elementwise;
+pub(crate) mod update;
+#[cfg(test)]
+pub(crate) mod reference;
+
+use std::sync::OnceLock;
+
+/// An instruction set that this CPU has: the compute kernels to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Isa(Kind);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    Portable,
+}
+
+impl Isa {
+    /// Every instruction set of this CPU that there are kernels for, fastest first; the portable one is always last.
+    pub fn available() -> Vec<Isa> {
+        let mut found = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            let wide = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512bw");
+            let fused = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            found.extend((wide && fused).then_some(Isa(Kind::Avx512)));
+            found.extend(fused.then_some(Isa(Kind::Avx2)));
+        }
+        found.push(Isa(Kind::Portable));
+        found
+    }
+
+    /// The fastest one, looked for once a process.
+    pub fn best() -> Isa {
+        static BEST: OnceLock<Isa> = OnceLock::new();
+        *BEST.get_or_init(|| Isa::available()[0])
+    }
+
+    /// `"avx512"`, `"avx2"` or `"portable"`.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => "avx2",
+            Kind::Portable => "portable",
+        }
+    }
+}
+
+/// Which compute kernels this process uses unless told otherwise: `"avx512"`, `"avx2"` or `"portable"`.
+///
+/// Results are bit-identical between processes that give the same answer here (and use the same build).
+pub fn isa() -> &'static str {
+    Isa::best().name()
+}
+
+/// Calls `kernel::<V>(argument)` with the vector of `isa`, from a function that has the instruction set's features.
+///
+/// Expands to an unsafe call: who uses it upholds the kernel's own contract.
+macro_rules! dispatch {
+    ($isa:expr, $kernel:ident($argument:expr => $type:ty)) => {{
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+        unsafe fn avx512(argument: $type) {
+            // SAFETY: the features are those of the vector; the rest is the caller's promise.
+            unsafe { $kernel::<std::arch::x86_64::__m512>(argument) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn avx2(argument: $type) {
+            // SAFETY: the features are those of the vector; the rest is the caller's promise.
+            unsafe { $kernel::<std::arch::x86_64::__m256>(argument) }
+        }
+        unsafe fn portable(argument: $type) {
+            // SAFETY: this vector runs everywhere; the rest is the caller's promise.
+            unsafe { $kernel::<$crate::compute_kernels::vector::Portable>(argument) }
+        }
+        match $isa.0 {
+            #[cfg(target_arch = "x86_64")]
+            $crate::compute_kernels::Kind::Avx512 => avx512($argument),
+            #[cfg(target_arch = "x86_64")]
+            $crate::compute_kernels::Kind::Avx2 => avx2($argument),
+            $crate::compute_kernels::Kind::Portable => portable($argument),
+        }
+    }};
+}
+use dispatch;
+
+/// How many elements a slice needs so that every `sum of index * stride` over `(count, stride)` axes is inside.
+///
+/// # Panics
+/// When the number does not fit: no such memory exists.
+fn span(axes: &[(usize, usize)]) -> usize {
+    if axes.iter().any(|&(count, _)| count == 0) {
+        return 0;
+    }
+    let last = axes.iter().try_fold(0usize, |sum, &(count, stride)| {
+        sum.checked_add((count - 1).checked_mul(stride)?)
+    });
+    last.and_then(|last| last.checked_add(1)).expect("the memory of a matrix can be addressed")
+}

@@ -1,0 +1,125 @@
+//! Inverted drop-out: while training, each number is zero with probability `rate`, else divided by `1 - rate`.
+//!
+//! Which ones is a pure function of `(seed, epoch, item, layer)`, whatever worker or batch the item is in: 16 bits of the
+//! item's stream decide each number, so the rate is exact to 2^-16, and the scale belongs to the rate that is really drawn.
+//!
+//! Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15 (2014).
+
+use super::{InPlace, Memory, Own, Pass, Place, Planned, Rows, RowsMut, Step};
+use crate::shape::{Shape, ShapeError};
+use planaria_random::{Purpose, Stream};
+
+/// The plan for one rate and one length.
+#[derive(Debug)]
+pub(crate) struct Dropout {
+    /// The layer's number: its sub-stream of every item's.
+    number: u32,
+    /// Numbers a sample.
+    len: usize,
+    /// A draw of 16 bits below this switches off.
+    threshold: u16,
+    /// What the others are multiplied by.
+    scale: f32,
+}
+
+/// Fits the layer to `x`.
+pub(crate) fn plan(place: Place, x: Shape, rate: f32) -> Result<Planned, ShapeError> {
+    if !(0.0..1.0).contains(&rate) {
+        return Err(ShapeError::Rate { layer: place.number, rate });
+    }
+    let threshold = (rate * 65_536.0).round().min(65_535.0) as u16;
+    let scale = (65_536.0 / (65_536.0 - f64::from(threshold))) as f32;
+    let number = u32::try_from(place.number).expect("a net has fewer than 2^32 layers");
+    let dropout = Dropout { number, len: x.len(), threshold, scale };
+    Ok(Planned { output: x, step: Step::InPlace(Box::new(dropout)) })
+}
+
+impl InPlace for Dropout {
+    fn memory(&self) -> Memory {
+        Memory { saved: self.len, words: self.len.div_ceil(2), ..Memory::default() }
+    }
+
+    fn forward(&self, pass: &mut Pass, mut y: RowsMut, own: &mut Own) {
+        let Some(draws) = pass.draws else { return };
+        for i in 0..y.count {
+            let item = draws.items[pass.first + i];
+            let stream = Stream::new(draws.seed, Purpose::Dropout, draws.epoch, item);
+            stream.substream(self.number).fill(&mut own.words);
+            let saved = own.saved_of(pass.first + i);
+            self.draw(&own.words, &mut own.saved[saved.clone()]);
+            self.apply(&own.saved[saved], y.row(i));
+        }
+    }
+
+    fn backward(&self, pass: &mut Pass, _y: Rows, mut dy: RowsMut, own: &mut Own) {
+        for i in 0..dy.count {
+            let saved = own.saved_of(pass.first + i);
+            self.apply(&own.saved[saved], dy.row(i));
+        }
+    }
+}
+
+impl Dropout {
+    /// Notes 1 for every number that stays: the low halves of the words decide the first half of them, the high halves the
+    /// second.
+    fn draw(&self, words: &[u32], kept: &mut [u8]) {
+        let (first, second) = kept.split_at_mut(words.len());
+        for (kept, &word) in first.iter_mut().zip(words) {
+            *kept = u8::from(word as u16 >= self.threshold);
+        }
+        for (kept, &word) in second.iter_mut().zip(words) {
+            *kept = u8::from((word >> 16) as u16 >= self.threshold);
+        }
+    }
+
+    /// Multiplies what stays by the scale; the rest becomes zero.
+    fn apply(&self, kept: &[u8], values: &mut [f32]) {
+        for (value, &kept) in values.iter_mut().zip(kept) {
+            *value = if kept == 0 { 0.0 } else { *value * self.scale };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::LayerSpec;
+    use crate::layer::gradient_check::{check_layer, run_in_place};
+
+    #[test]
+    fn dropout_has_the_gradient_of_finite_differences() {
+        check_layer(Shape::Image { h: 3, w: 4, c: 5 }, LayerSpec::Dropout { rate: 0.5 });
+        check_layer(Shape::Features(101), LayerSpec::Dropout { rate: 0.1 });
+    }
+
+    #[test]
+    fn dropout_keeps_the_mean_and_switches_off_its_share() {
+        for rate in [0.0, 0.25, 0.5, 0.9] {
+            let y = run_in_place(LayerSpec::Dropout { rate }, &[1.0; 100_001], 5);
+            let off = y.iter().filter(|&&y| y == 0.0).count() as f32 / y.len() as f32;
+            let mean = y.iter().sum::<f32>() / y.len() as f32;
+            // Five standard deviations of a share of 100,001 are below 0.008.
+            assert!((off - rate).abs() < 0.008, "{off} for {rate}");
+            assert!((mean - 1.0).abs() < 0.008 / (1.0 - rate), "{mean} for {rate}");
+        }
+    }
+
+    #[test]
+    fn every_item_is_dropped_differently_and_always_alike() {
+        let spec = LayerSpec::Dropout { rate: 0.5 };
+        let run = |item| run_in_place(spec, &[1.0; 64], item);
+        assert_eq!(run(1), run(1));
+        assert_ne!(run(1), run(2));
+    }
+
+    #[test]
+    fn a_rate_outside_zero_to_one_is_refused() {
+        for rate in [-0.1, 1.0, f32::NAN, f32::INFINITY] {
+            let place = Place { number: 3, kind: "dropout" };
+            assert!(matches!(
+                plan(place, Shape::Features(1), rate),
+                Err(ShapeError::Rate { layer: 3, .. })
+            ));
+        }
+    }
+}

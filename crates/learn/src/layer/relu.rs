@@ -1,0 +1,48 @@
+//! The rectified linear unit: `y = max(x, 0)`, element by element; the slope at 0 is 0.
+
+use super::{InPlace, Own, Pass, Planned, Rows, RowsMut, Step};
+use crate::compute_kernels::elementwise;
+use crate::shape::Shape;
+
+/// Keeps what is positive. Not-a-number stays, so that a training that fails shows it.
+#[derive(Debug)]
+pub(crate) struct Relu {
+    /// True when the layer before clamps its output as it writes it; only the backward pass is left to do.
+    forward_is_done: bool,
+}
+
+/// Fits the layer to `x`.
+pub(crate) fn plan(x: Shape, forward_is_done: bool) -> Planned {
+    Planned { output: x, step: Step::InPlace(Box::new(Relu { forward_is_done })) }
+}
+
+impl InPlace for Relu {
+    fn reads_output_again(&self) -> bool {
+        true
+    }
+
+    fn forward(&self, pass: &mut Pass, mut y: RowsMut, _own: &mut Own) {
+        for i in 0..if self.forward_is_done { 0 } else { y.count } {
+            elementwise::clamp(pass.isa, y.row(i));
+        }
+    }
+
+    fn backward(&self, pass: &mut Pass, y: Rows, mut dy: RowsMut, _own: &mut Own) {
+        for i in 0..dy.count {
+            elementwise::mask(pass.isa, y.row(i), dy.row(i));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::layer::LayerSpec;
+    use crate::layer::gradient_check::check_layer;
+    use crate::shape::Shape;
+
+    #[test]
+    fn relu_has_the_gradient_of_finite_differences() {
+        check_layer(Shape::Image { h: 3, w: 5, c: 7 }, LayerSpec::Relu);
+        check_layer(Shape::Features(33), LayerSpec::Relu);
+    }
+}

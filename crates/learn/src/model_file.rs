@@ -1,0 +1,513 @@
+//! A model as bytes and back: the safetensors format, with PyTorch's names and PyTorch's layouts.
+//!
+//! Convolutions lie as `[F, C, 3, 3]`, dense layers as `[U, D]`, and the dense layer behind a flattened image counts its inputs as
+//! `C, H, W`: `torch.nn.Sequential.load_state_dict` takes the file's tensors as they are. Equal models give equal bytes: the
+//! header is written here, sorted, because the library's metadata is a hash map whose order changes from run to run.
+//!
+//! Reading distrusts every byte; what is accepted is exactly the tensors of the net in the metadata.
+//!
+//! Source: <https://github.com/huggingface/safetensors>, "Format".
+
+use crate::{LayerSpec, Network, ParameterSpec, Shape, ShapeError};
+use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// The longest header: 1 MiB.
+const HEADER_BYTES_MAX: usize = 1 << 20;
+/// The most axes of a tensor.
+const RANK_MAX: usize = 8;
+/// The most layers of a net in a file: as many as fit a reader's patience.
+const LAYERS_MAX: usize = 1_000;
+/// The metadata key that describes the net.
+const NET_KEY: &str = "net";
+
+/// What a file says beside its net.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelFile {
+    /// Free text by key; the key `net` is the file's own.
+    pub metadata: BTreeMap<String, String>,
+    /// The parameters, laid out as [`Network::parameters`] says.
+    pub parameters: Vec<f32>,
+}
+
+/// Why bytes are not a model, or a model cannot become bytes.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// Too short, or a header that claims too much.
+    #[error(
+        "the header claims {claimed} bytes of a file of {found}: at most 1 MiB is read; the file is damaged or no model"
+    )]
+    Header {
+        /// What the first eight bytes say.
+        claimed: u64,
+        /// The file's length.
+        found: usize,
+    },
+    /// The format itself is violated.
+    #[error("the bytes are not safetensors: export the model again")]
+    Format(#[source] safetensors::SafeTensorError),
+    /// The metadata does not describe a net.
+    #[error("metadata `net` is missing: only models with a description of their net can be read")]
+    NoNet,
+    /// The description of the net cannot be read.
+    #[error("metadata `net` cannot be read")]
+    Net(#[source] serde_json::Error),
+    /// The described net has too many layers.
+    #[error("the net has {found} layers: at most {LAYERS_MAX} are read")]
+    TooManyLayers {
+        /// How many it has.
+        found: usize,
+    },
+    /// The described layers make no network.
+    #[error("the layers in metadata `net` make no network")]
+    Shape(#[from] ShapeError),
+    /// The number of tensors is wrong.
+    #[error(
+        "the file has {found} tensors, the net {expected}: file and net do not belong together"
+    )]
+    TensorCount {
+        /// In the file.
+        found: usize,
+        /// In the net.
+        expected: usize,
+    },
+    /// A tensor of the net is not in the file.
+    #[error("tensor `{name}` is missing")]
+    Missing {
+        /// Its name.
+        name: String,
+    },
+    /// A tensor has another type or shape than the net's.
+    #[error("tensor `{name}` is {found}, the net needs {expected}")]
+    Tensor {
+        /// Its name.
+        name: String,
+        /// Type and shape in the file.
+        found: String,
+        /// Type and shape in the net.
+        expected: String,
+    },
+    /// A parameter is infinite or not a number.
+    #[error("tensor `{name}` holds {value} at {index}: the training failed or the file is damaged")]
+    NotFinite {
+        /// The tensor's name.
+        name: String,
+        /// The place in the tensor.
+        index: usize,
+        /// What is there.
+        value: f32,
+    },
+    /// The parameters are not the net's.
+    #[error("{found} parameters for a net of {expected}")]
+    ParameterCount {
+        /// How many were given.
+        found: usize,
+        /// How many the net has.
+        expected: usize,
+    },
+    /// The metadata use the key that is the file's own.
+    #[error("metadata key `net` is the file's own: choose another")]
+    ReservedKey,
+    /// The header would be longer than what is read back.
+    #[error("the header would have {found} bytes: shorten the metadata, at most 1 MiB is read")]
+    HeaderTooLong {
+        /// How long it would be.
+        found: usize,
+    },
+}
+
+/// The description of a net in the metadata.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Net {
+    input: Shape,
+    layers: Vec<LayerSpec>,
+}
+
+/// A tensor in the header, in the order of the fields that the format's own writer uses.
+#[derive(Debug, Serialize)]
+struct TensorHeader {
+    dtype: &'static str,
+    shape: Vec<usize>,
+    data_offsets: [usize; 2],
+}
+
+/// Writes the model; equal arguments give equal bytes.
+///
+/// # Errors
+/// When the parameters are not the net's or not finite, or the metadata cannot be kept.
+pub fn encode(
+    network: &Network,
+    parameters: &[f32],
+    metadata: &BTreeMap<String, String>,
+) -> Result<Vec<u8>, ModelError> {
+    let (found, expected) = (parameters.len(), network.parameter_count());
+    if found != expected {
+        return Err(ModelError::ParameterCount { found, expected });
+    }
+    let mut header = header(network, metadata)?;
+    // The format wants the data aligned to eight bytes: the header ends in spaces.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    if header.len() > HEADER_BYTES_MAX {
+        return Err(ModelError::HeaderTooLong { found: header.len() });
+    }
+    let mut bytes = Vec::with_capacity(8 + header.len() + 4 * parameters.len());
+    bytes.extend((header.len() as u64).to_le_bytes());
+    bytes.extend(header);
+    let layouts = layouts(network);
+    for (spec, layout) in network.parameters().iter().zip(&layouts) {
+        let values = &parameters[spec.offset..][..spec.len];
+        check_finite(&spec.name, values)?;
+        for place in 0..spec.len {
+            bytes.extend(values[layout.ours(place)].to_le_bytes());
+        }
+    }
+    Ok(bytes)
+}
+
+/// The header as JSON: metadata first, then the tensors in the order of their data.
+fn header(network: &Network, metadata: &BTreeMap<String, String>) -> Result<Vec<u8>, ModelError> {
+    if metadata.contains_key(NET_KEY) {
+        return Err(ModelError::ReservedKey);
+    }
+    let net = Net { input: network.input(), layers: network.layers().to_vec() };
+    let mut metadata = metadata.clone();
+    metadata.insert(NET_KEY.to_owned(), serde_json::to_string(&net).map_err(ModelError::Net)?);
+    let mut text = format!(
+        "{{\"__metadata__\":{}",
+        serde_json::to_string(&metadata).map_err(ModelError::Net)?
+    );
+    for (spec, layout) in network.parameters().iter().zip(layouts(network)) {
+        let data_offsets = [4 * spec.offset, 4 * (spec.offset + spec.len)];
+        let tensor = TensorHeader { dtype: "F32", shape: layout.shape(), data_offsets };
+        let tensor = serde_json::to_string(&tensor).map_err(ModelError::Net)?;
+        text.push_str(&format!(",\"{}\":{tensor}", spec.name));
+    }
+    text.push('}');
+    Ok(text.into_bytes())
+}
+
+/// Reads a model.
+///
+/// # Errors
+/// When the bytes are anything but one finite tensor of the right shape for every parameter of the net that they describe.
+pub fn decode(bytes: &[u8]) -> Result<(Network, ModelFile), ModelError> {
+    let found = bytes.len();
+    let claimed =
+        bytes.first_chunk().map_or(u64::MAX, |first: &[u8; 8]| u64::from_le_bytes(*first));
+    if claimed > HEADER_BYTES_MAX as u64 || claimed + 8 > found as u64 {
+        return Err(ModelError::Header { claimed, found });
+    }
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(ModelError::Format)?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(ModelError::Format)?;
+    let stored = header.metadata().clone().unwrap_or_default();
+    let mut metadata: BTreeMap<String, String> = BTreeMap::from_iter(stored);
+    let net: Net = serde_json::from_str(&metadata.remove(NET_KEY).ok_or(ModelError::NoNet)?)
+        .map_err(ModelError::Net)?;
+    if net.layers.len() > LAYERS_MAX {
+        return Err(ModelError::TooManyLayers { found: net.layers.len() });
+    }
+    let network = Network::new(net.input, &net.layers)?;
+    let (found, expected) = (tensors.len(), network.parameters().len());
+    if found != expected {
+        return Err(ModelError::TensorCount { found, expected });
+    }
+    let mut checked = Vec::new();
+    for (spec, layout) in network.parameters().iter().zip(layouts(&network)) {
+        let data = checked_data(&tensors, spec, &layout)?;
+        checked.push((spec, layout, data));
+    }
+    // Only now, when the file is known to hold them all, is memory taken for the parameters.
+    let mut parameters = vec![0.0; network.parameter_count()];
+    for (spec, layout, data) in checked {
+        let values = &mut parameters[spec.offset..][..spec.len];
+        for (place, value) in data.chunks_exact(4).enumerate() {
+            values[layout.ours(place)] =
+                f32::from_le_bytes([value[0], value[1], value[2], value[3]]);
+        }
+        check_finite(&spec.name, values)?;
+    }
+    Ok((network, ModelFile { metadata, parameters }))
+}
+
+/// The bytes of a tensor that has the name, type, shape and length of the net's.
+fn checked_data<'a>(
+    tensors: &SafeTensors<'a>,
+    spec: &ParameterSpec,
+    layout: &Layout,
+) -> Result<&'a [u8], ModelError> {
+    let name = spec.name.clone();
+    let Ok(tensor) = tensors.tensor(&name) else { return Err(ModelError::Missing { name }) };
+    let (expected, shape) = (layout.shape(), tensor.shape());
+    let fits =
+        tensor.dtype() == Dtype::F32 && shape == expected && tensor.data().len() == 4 * spec.len;
+    if fits && shape.len() <= RANK_MAX {
+        return Ok(tensor.data());
+    }
+    let shown = &shape[..shape.len().min(RANK_MAX)];
+    let found = format!("{:?} {shown:?}", tensor.dtype());
+    Err(ModelError::Tensor { name, found, expected: format!("F32 {expected:?}") })
+}
+
+fn check_finite(name: &str, values: &[f32]) -> Result<(), ModelError> {
+    match values.iter().position(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(index) => {
+            Err(ModelError::NotFinite { name: name.to_owned(), index, value: values[index] })
+        }
+    }
+}
+
+/// How a tensor of the file lies, and where each of its numbers lies in ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Layout {
+    /// A bias.
+    Plain { len: usize },
+    /// `[F, C, 3, 3]` in the file, `[3, 3, C, F]` here.
+    Convolution { c: usize, f: usize },
+    /// `[U, C * H * W]` in the file, `[H * W * C, U]` here; plain features are `pixels` = 1.
+    Dense { pixels: usize, c: usize, units: usize },
+}
+
+impl Layout {
+    fn shape(&self) -> Vec<usize> {
+        match *self {
+            Layout::Plain { len } => vec![len],
+            Layout::Convolution { c, f } => vec![f, c, 3, 3],
+            Layout::Dense { pixels, c, units } => vec![units, pixels * c],
+        }
+    }
+
+    /// Where number `place` of the file's tensor lies in ours.
+    fn ours(&self, place: usize) -> usize {
+        match *self {
+            Layout::Plain { .. } => place,
+            Layout::Convolution { c, f } => {
+                let (tap, channel, filter) = (place % 9, place / 9 % c, place / 9 / c);
+                (tap * c + channel) * f + filter
+            }
+            Layout::Dense { pixels, c, units } => {
+                let (pixel, channel, unit) =
+                    (place % pixels, place / pixels % c, place / pixels / c);
+                (pixel * c + channel) * units + unit
+            }
+        }
+    }
+}
+
+/// The layout of every tensor: a dense layer behind an image takes it as the last image's.
+fn layouts(network: &Network) -> Vec<Layout> {
+    let mut image = match network.input() {
+        Shape::Image { h, w, c } => (h * w, c),
+        Shape::Features(n) => (1, n),
+    };
+    let shapes = network.shapes();
+    let mut layouts = Vec::new();
+    for (spec, &after) in network.layers().iter().zip(shapes) {
+        match *spec {
+            LayerSpec::Conv2d { filters } => {
+                layouts.push(Layout::Convolution { c: image.1, f: filters });
+                layouts.push(Layout::Plain { len: filters });
+            }
+            LayerSpec::Dense { units } => {
+                layouts.push(Layout::Dense { pixels: image.0, c: image.1, units });
+                layouts.push(Layout::Plain { len: units });
+                image = (1, units);
+            }
+            LayerSpec::Relu
+            | LayerSpec::MaxPool
+            | LayerSpec::Dropout { .. }
+            | LayerSpec::Flatten => {}
+        }
+        if let Shape::Image { h, w, c } = after {
+            image = (h * w, c);
+        }
+    }
+    layouts
+}
+
+/// SHA-256 of the parameters' little-endian bytes, in hexadecimal: the weights' identity.
+pub fn weights_sha256(parameters: &[f32]) -> String {
+    let mut hash = Sha256::new();
+    for block in parameters.chunks(1_024) {
+        let mut bytes = [0; 4 * 1_024];
+        for (to, value) in bytes.chunks_exact_mut(4).zip(block) {
+            to.copy_from_slice(&value.to_le_bytes());
+        }
+        hash.update(&bytes[..4 * block.len()]);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn network() -> Network {
+        let layers = [
+            LayerSpec::Conv2d { filters: 3 },
+            LayerSpec::Relu,
+            LayerSpec::MaxPool,
+            LayerSpec::Flatten,
+            LayerSpec::Dense { units: 4 },
+            LayerSpec::Dense { units: 2 },
+        ];
+        Network::new(Shape::Image { h: 6, w: 8, c: 2 }, &layers).unwrap()
+    }
+
+    fn metadata() -> BTreeMap<String, String> {
+        (0..20).map(|i| (format!("key {i}"), format!("value \"{i}\""))).collect()
+    }
+
+    #[test]
+    fn a_model_comes_back_as_it_was() {
+        let network = network();
+        let parameters = network.initial_parameters(1);
+        let bytes = encode(&network, &parameters, &metadata()).unwrap();
+        let (read, file) = decode(&bytes).unwrap();
+        assert_eq!(file, ModelFile { metadata: metadata(), parameters: parameters.clone() });
+        assert_eq!((read.input(), read.layers()), (network.input(), network.layers()));
+        assert_eq!(encode(&read, &file.parameters, &file.metadata).unwrap(), bytes);
+    }
+
+    #[test]
+    fn tensors_lie_as_pytorch_lays_them() {
+        let network = network();
+        let parameters = network.initial_parameters(1);
+        let bytes = encode(&network, &parameters, &BTreeMap::new()).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let at = |name: &str, place: usize| {
+            let data = file.tensor(name).unwrap().data();
+            f32::from_le_bytes(data[4 * place..][..4].try_into().unwrap())
+        };
+        let ours = |name: &str| {
+            let spec = network.parameters().iter().find(|spec| spec.name == name).unwrap();
+            &parameters[spec.offset..][..spec.len]
+        };
+        assert_eq!(file.tensor("0.weight").unwrap().shape(), [3, 2, 3, 3]);
+        // filter 2, channel 1, row 0, column 2
+        assert_eq!(
+            at("0.weight", ((2 * 2 + 1) * 3) * 3 + 2),
+            ours("0.weight")[(2 * 2 + 1) * 3 + 2]
+        );
+        // unit 3, channel 2, row 1, column 0 of the pooled 2 x 3 x 3
+        assert_eq!(file.tensor("4.weight").unwrap().shape(), [4, 18]);
+        assert_eq!(at("4.weight", 3 * 18 + (2 * 2 + 1) * 3), ours("4.weight")[(3 * 3 + 2) * 4 + 3]);
+        assert_eq!(at("5.weight", 4 + 3), ours("5.weight")[3 * 2 + 1]);
+    }
+
+    #[test]
+    fn every_place_of_every_layout_is_taken_once() {
+        for layout in layouts(&network()) {
+            let len = layout.shape().iter().product();
+            let mut seen = vec![false; len];
+            for place in 0..len {
+                assert!(!std::mem::replace(&mut seen[layout.ours(place)], true), "{layout:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn parameters_that_are_not_finite_are_refused_both_ways() {
+        let network = network();
+        let mut parameters = network.initial_parameters(1);
+        let mut bytes = encode(&network, &parameters, &BTreeMap::new()).unwrap();
+        let last = bytes.len() - 4;
+        bytes[last..].copy_from_slice(&f32::INFINITY.to_le_bytes());
+        assert!(matches!(decode(&bytes), Err(ModelError::NotFinite { index: 1, .. })));
+        parameters[7] = f32::NAN;
+        let error = encode(&network, &parameters, &BTreeMap::new()).unwrap_err();
+        assert!(error.to_string().starts_with("tensor `0.weight` holds NaN at 7"));
+    }
+
+    #[test]
+    fn files_of_another_net_are_refused() {
+        let network = network();
+        let bytes = encode(&network, &network.initial_parameters(1), &BTreeMap::new()).unwrap();
+        let replace = |from: &str, to: &str| {
+            assert_eq!(from.len(), to.len());
+            let mut bytes = bytes.clone();
+            let at = bytes.windows(from.len()).position(|window| window == from.as_bytes());
+            bytes[at.unwrap()..][..from.len()].copy_from_slice(to.as_bytes());
+            decode(&bytes).unwrap_err().to_string()
+        };
+        assert!(
+            replace("units\\\":4", "units\\\":5")
+                .contains("tensor `4.weight` is F32 [4, 18], the net needs F32 [5, 18]")
+        );
+        assert!(replace("\"5.bias\"", "\"5.biaz\"").contains("tensor `5.bias` is missing"));
+        assert!(replace("\"net\"", "\"nat\"").contains("metadata `net` is missing"));
+        assert!(replace("filters\\\":3", "filters\\\":0").contains("make no network"));
+        assert!(replace("\"F32\"", "\"I32\"").contains("is I32"));
+    }
+
+    #[test]
+    fn metadata_keep_their_bounds() {
+        let network = network();
+        let parameters = network.initial_parameters(1);
+        let long = BTreeMap::from([("k".to_owned(), "x".repeat(HEADER_BYTES_MAX))]);
+        assert!(matches!(
+            encode(&network, &parameters, &long),
+            Err(ModelError::HeaderTooLong { .. })
+        ));
+        let reserved = BTreeMap::from([("net".to_owned(), String::new())]);
+        assert!(matches!(encode(&network, &parameters, &reserved), Err(ModelError::ReservedKey)));
+        assert!(matches!(
+            encode(&network, &parameters[1..], &long),
+            Err(ModelError::ParameterCount { .. })
+        ));
+    }
+
+    #[test]
+    fn the_weights_hash_is_that_of_their_bytes() {
+        // sha256sum of no bytes, and of 00 00 80 3f
+        assert_eq!(
+            weights_sha256(&[]),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+        assert_eq!(weights_sha256(&[1.0]), SHA_OF_ONE);
+        assert_ne!(weights_sha256(&[1.0; 1_025]), weights_sha256(&[1.0; 1_024]));
+    }
+
+    const SHA_OF_ONE: &str = "e00e5eb9444182f352323374ef4e08ebcb784725fdd4fd612d7730540b3e0c8c";
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_decoding_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(decode(&bytes).is_err());
+        }
+
+        #[test]
+        fn no_bytes_behind_a_fitting_length_make_decoding_panic(header in "[\\[\\]{}\",:a-z0-9_ ]{0,200}", tail in 0usize..40) {
+            let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+            bytes.extend(header.as_bytes());
+            bytes.extend(vec![0; tail]);
+            prop_assert!(decode(&bytes).is_err());
+        }
+
+        #[test]
+        fn every_truncation_is_refused(cut in 0.0f64..1.0) {
+            let network = network();
+            let bytes = encode(&network, &network.initial_parameters(1), &metadata()).unwrap();
+            let cut = (cut * bytes.len() as f64) as usize;
+            prop_assert!(decode(&bytes[..cut]).is_err());
+            let mut longer = bytes;
+            longer.extend(vec![0; cut + 1]);
+            prop_assert!(decode(&longer).is_err());
+        }
+
+        #[test]
+        fn a_flipped_bit_never_panics_and_never_brings_back_the_same_model(place in 0.0f64..1.0, bit in 0u8..8) {
+            let network = network();
+            let bytes = encode(&network, &network.initial_parameters(1), &metadata()).unwrap();
+            let mut flipped = bytes.clone();
+            flipped[(place * bytes.len() as f64) as usize] ^= 1 << bit;
+            if let Ok((read, file)) = decode(&flipped) {
+                prop_assert_eq!(file.parameters.len(), read.parameter_count());
+            }
+        }
+    }
+}
