@@ -6,7 +6,7 @@
 
 use crate::{
     failpoint::{Exit, ExitCause},
-    flow::{Flow, Intake},
+    flow::{Done, Flow, Intake},
     ids::{ItemId, StageId},
     intensity::{Intensity, Ms, Verdict},
     ledger::Acknowledged,
@@ -231,7 +231,7 @@ impl<F: Flow> Core<F> {
         actions: &mut Vec<Action>,
         change: impl FnOnce(&mut F, &mut Intake<'_>) -> R,
     ) -> R {
-        let result = change(&mut self.flow, &mut Intake::new(&mut self.pools));
+        let result = change(&mut self.flow, &mut Intake::new(&mut self.pools, now));
         self.hint(None, now, actions);
         result
     }
@@ -257,8 +257,8 @@ impl<F: Flow> Core<F> {
             Request::Acknowledge { item, output, busy } => {
                 self.pools[at].busy += busy;
                 if self.pools[at].acknowledge(worker, item, now) == Acknowledged::First {
-                    let mut intake = Intake::new(&mut self.pools);
-                    self.flow.commit(stage, item, output, &mut intake);
+                    let mut intake = Intake::new(&mut self.pools, now);
+                    self.flow.commit(stage, item, Done { output, busy }, &mut intake);
                 }
             }
         }
@@ -345,7 +345,7 @@ impl<F: Flow> Core<F> {
             self.escalate(Escalation::TooManyRestarts { stage, slot, cause });
         }
         for letter in given_up {
-            let mut intake = Intake::new(&mut self.pools);
+            let mut intake = Intake::new(&mut self.pools, now);
             self.flow.give_up(stage, letter.item, &letter.cause, &mut intake);
         }
     }

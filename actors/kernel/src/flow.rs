@@ -3,8 +3,10 @@
 use crate::{
     failpoint::ExitCause,
     ids::{ItemId, StageId},
+    intensity::Ms,
     pool::Pool,
 };
+use std::time::Duration;
 
 /// The state of a pipeline beside its ledgers, replaced by commits alone.
 ///
@@ -25,7 +27,7 @@ pub trait Flow: Send + 'static {
         &mut self,
         stage: StageId,
         item: ItemId,
-        output: Self::Output,
+        done: Done<Self::Output>,
         intake: &mut Intake<'_>,
     );
 
@@ -33,14 +35,37 @@ pub trait Flow: Send + 'static {
     fn give_up(&mut self, stage: StageId, item: ItemId, cause: &ExitCause, intake: &mut Intake<'_>);
 }
 
+/// What came of the work on an item.
+#[derive(Debug)]
+pub struct Done<O> {
+    /// What the worker made.
+    pub output: O,
+    /// How long the work took: for reports, never for results.
+    pub busy: Duration,
+}
+
 /// The door through which a flow accepts items into its stages, in the same step as the commit that they follow from.
 pub struct Intake<'a> {
     pools: &'a mut [Pool],
+    now: Ms,
 }
 
 impl<'a> Intake<'a> {
-    pub(crate) fn new(pools: &'a mut [Pool]) -> Self {
-        Intake { pools }
+    pub(crate) fn new(pools: &'a mut [Pool], now: Ms) -> Self {
+        Intake { pools, now }
+    }
+
+    /// The host's time: for reports, never for results.
+    pub fn now(&self) -> Ms {
+        self.now
+    }
+
+    /// Records that an ordinal of a stage will never be accepted, so that nobody waits for it.
+    ///
+    /// # Panics
+    /// When it was accepted before.
+    pub fn skip(&mut self, stage: StageId, item: ItemId) {
+        self.pools[usize::from(stage.0)].skip(item);
     }
 
     /// Accepts a new item into a stage's mailbox.
@@ -51,7 +76,7 @@ impl<'a> Intake<'a> {
         self.pools[usize::from(stage.0)].accept(item);
     }
 
-    /// Lets a stage lease the items below `limit`. Limits only rise: a lower one changes nothing.
+    /// Lets a stage lease the items below `limit`. A stage without a limit leases all; then limits only rise.
     ///
     /// This is the stage's bound: a producer's limit follows its consumer's oldest unfinished item, so a full mailbox makes
     /// the producer wait, all the way back to the source.

@@ -86,6 +86,16 @@ impl Ledger {
         self.counts.ready += 1;
     }
 
+    /// Records that an ordinal will never be accepted, so that nobody waits for it.
+    ///
+    /// # Panics
+    /// When the item was accepted before.
+    pub fn skip(&mut self, item: ItemId) {
+        let is_known = self.is_finished(item) || self.unfinished.contains_key(&item);
+        assert!(!is_known, "only an item that was never accepted is skipped: {item:?}");
+        self.mark_finished(item);
+    }
+
     /// Gives a ready item to an incarnation.
     ///
     /// # Panics
@@ -167,6 +177,10 @@ impl Ledger {
 
     fn finish(&mut self, item: ItemId) {
         self.unfinished.remove(&item).expect("only an unfinished item can finish");
+        self.mark_finished(item);
+    }
+
+    fn mark_finished(&mut self, item: ItemId) {
         self.finished_above.insert(item.0);
         while self.finished_above.remove(&self.finished_below) {
             self.finished_below += 1;

@@ -32,7 +32,7 @@ compile_error!("panic = \"abort\" defeats all isolation between actors: build wi
 
 pub use self::core::{Core, Escalation, Supervision};
 pub use failpoint::{Death, ExitCause, Failpoint, Interrupt};
-pub use flow::{Flow, Intake};
+pub use flow::{Done, Flow, Intake};
 pub use host::{ActixHost, KillError, Target};
 pub use ids::{Incarnation, ItemId, ShardId, SlotId, StageId};
 pub use intensity::Intensity;

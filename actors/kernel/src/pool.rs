@@ -88,8 +88,8 @@ pub struct Pool {
     ledger: Ledger,
     ready: ReadyItems,
     pub(crate) slots: Vec<Slot>,
-    /// Items at or above this are not leased yet.
-    limit: ItemId,
+    /// Items at or above this are not leased yet; without one, all may be.
+    limit: Option<ItemId>,
     /// Something may be leased that could not be before: idle workers want a hint.
     pub(crate) has_news: bool,
     pub(crate) restarts: u64,
@@ -127,7 +127,7 @@ impl Pool {
             ledger: Ledger::default(),
             ready: ReadyItems::new(plan.workers, plan.sharing),
             slots: (0..plan.workers).map(|_| slot()).collect(),
-            limit: ItemId(u64::MAX),
+            limit: None,
             has_news: false,
             restarts: 0,
             busy: Duration::ZERO,
@@ -165,9 +165,17 @@ impl Pool {
         self.has_news = true;
     }
 
+    pub(crate) fn skip(&mut self, item: ItemId) {
+        self.ledger.skip(item);
+    }
+
+    fn limit(&self) -> ItemId {
+        self.limit.unwrap_or(ItemId(u64::MAX))
+    }
+
     pub(crate) fn raise_limit(&mut self, limit: ItemId) {
-        if self.limit == ItemId(u64::MAX) || limit > self.limit {
-            self.limit = limit;
+        if self.limit.is_none_or(|before| limit > before) {
+            self.limit = Some(limit);
             self.has_news = true;
         }
     }
@@ -198,7 +206,7 @@ impl Pool {
         let mut taken = Vec::new();
         self.slots[usize::from(index)].hinted = None;
         while self.slots[usize::from(index)].leases.len() < window {
-            let Some(item) = self.ready.take(index, self.limit) else { break };
+            let Some(item) = self.ready.take(index, self.limit()) else { break };
             self.ledger.lease(item, index, worker.incarnation);
             let slot = &mut self.slots[usize::from(index)];
             if slot.leases.is_empty() {
@@ -293,7 +301,7 @@ impl Pool {
     /// The idle workers that are to be told that items wait for them: as many as there are items.
     pub(crate) fn hints(&mut self, asking: Option<u16>, now: Ms) -> Vec<WorkerId> {
         let mut hinted = Vec::new();
-        let mut unclaimed = self.ready.count_below(self.limit, self.slots.len());
+        let mut unclaimed = self.ready.count_below(self.limit(), self.slots.len());
         for index in 0..self.plan.workers {
             let slot = &self.slots[usize::from(index)];
             if Some(index) == asking || slot.state != SlotState::Up || !slot.leases.is_empty() {
@@ -306,7 +314,7 @@ impl Pool {
                     continue;
                 }
                 Some(_) => {}
-                None if unclaimed == 0 || !self.ready.has_for(index, self.limit) => continue,
+                None if unclaimed == 0 || !self.ready.has_for(index, self.limit()) => continue,
                 None => self.slots[usize::from(index)].progress = now, // silence counts from now
             }
             unclaimed = unclaimed.saturating_sub(1);

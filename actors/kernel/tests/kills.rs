@@ -1,7 +1,7 @@
 //! Real threads, real deaths: whatever is killed, every item is committed once and the result is the same.
 
 use planaria_kernel::{
-    ActixHost, Core, Death, ExitCause, Flow, Intake, Intensity, ItemId, MakeWorker, PoolPlan,
+    ActixHost, Core, Death, Done, ExitCause, Flow, Intake, Intensity, ItemId, MakeWorker, PoolPlan,
     Pulse, Sharing, SlotId, StageId, Supervision, Target, Worker, WorkerError, ledger::Counts,
 };
 use planaria_random::{Purpose, Stream};
@@ -66,8 +66,8 @@ impl Flow for Relay {
         self.values[item.0 as usize].wrapping_add(u64::from(stage.0))
     }
 
-    fn commit(&mut self, stage: StageId, item: ItemId, output: u64, intake: &mut Intake<'_>) {
-        self.values[item.0 as usize] = output;
+    fn commit(&mut self, stage: StageId, item: ItemId, done: Done<u64>, intake: &mut Intake<'_>) {
+        self.values[item.0 as usize] = done.output;
         match stage.0 + 1 {
             STAGES => self.end(item),
             next => intake.accept(StageId(next), item),
@@ -84,6 +84,9 @@ impl Flow for Relay {
     ) {
         self.given_up.push((item.0, format!("{stage:?}: {cause}")));
         self.end(item);
+        for after in stage.0 + 1..STAGES {
+            intake.skip(StageId(after), item);
+        }
         self.admit(intake);
     }
 }
