@@ -176,3 +176,20 @@ fn sin_cos(degrees: f64) -> (f64, f64) {
         _ => (-cos, sin),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sine_and_cosine_are_those_of_the_library_and_exact_at_right_angles() {
+        for tenth in -7_200..=7_200 {
+            let degrees = f64::from(tenth) / 10.0;
+            let (sin, cos) = sin_cos(degrees);
+            let expected = degrees.to_radians().sin_cos();
+            assert!((sin - expected.0).abs() < 1e-12 && (cos - expected.1).abs() < 1e-12);
+        }
+        let right = [0.0, 90.0, 180.0, 270.0, -90.0].map(sin_cos);
+        assert_eq!(right, [(0.0, 1.0), (1.0, 0.0), (0.0, -1.0), (-1.0, 0.0), (-1.0, 0.0)]);
+    }
+}

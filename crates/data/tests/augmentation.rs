@@ -82,8 +82,8 @@ fn shifts_are_those_that_were_drawn() {
 }
 
 #[test]
-fn turns_and_scales_are_about_the_middle() {
-    // A dot straight right of the middle of 29x29 moves on a circle; its distance is the scale.
+fn turns_are_about_the_middle() {
+    // A dot straight right of the middle of 29x29 moves on a circle.
     let mut image = vec![0.0; 29 * 29];
     image[14 * 29 + 22] = 1.0;
     let settings = Augmentation { rotate: 180.0, ..Default::default() };
@@ -98,6 +98,23 @@ fn turns_and_scales_are_about_the_middle() {
         let (expected_y, expected_x) = (14.0 + 8.0 * angle.sin(), 14.0 + 8.0 * angle.cos());
         // Bilinear sampling spreads a dot unevenly: a tenth of a pixel is what it may be off.
         assert!((y - expected_y).abs() < 0.15 && (x - expected_x).abs() < 0.15, "item {item}");
+    }
+}
+
+#[test]
+fn scales_are_those_that_were_drawn() {
+    // A frame 8 pixels from the middle of 41x41: where its right side comes to tells the scale.
+    let mut image = vec![0.0; 41 * 41];
+    (12..=28).for_each(|y| image[y * 41 + 28] = 1.0);
+    let settings = Augmentation { scale: 0.5, ..Default::default() };
+    for item in 0..50 {
+        let mut drawn = stream(item);
+        let [_, _, _, scale] = [(); 4].map(|()| 1.0 + drawn.next_between(-0.5, 0.5));
+        let mut out = vec![0.0; 41 * 41];
+        settings.apply(&image, (41, 41, 1), 0.0, &mut stream(item), &mut out);
+        let (y, x) = centre(&out, 41);
+        // Bilinear sampling of a line that is one pixel wide may be off by less than half a pixel.
+        assert!((y - 20.0).abs() < 1e-2 && (x - 20.0 - 8.0 * scale).abs() < 0.5, "item {item}");
     }
 }
 
