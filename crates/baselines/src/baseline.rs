@@ -183,3 +183,41 @@ pub(crate) fn check(
     };
     if fits { Ok(classes) } else { Err(BaselineError::State { round }) }
 }
+
+#[cfg(test)]
+mod tests {
+    use planaria_random::{Purpose, Stream};
+
+    use super::*;
+
+    /// Noise in columns of very different scales: ten iterations or eight trees do not finish it.
+    fn noise() -> Table {
+        let mut stream = Stream::new(1, Purpose::Baseline, 0, 0);
+        let labels = (0..200).map(|_| stream.next_below(3) as u8).collect();
+        let scale = |at: usize| 1.5f32.powi((at % 20) as i32 - 10);
+        let features = (0..200 * 20).map(|at| scale(at) * stream.next_between(-1.0, 1.0)).collect();
+        Table { features, labels, columns: 20 }
+    }
+
+    #[test]
+    fn every_round_adds_to_what_the_rounds_before_have_learnt() {
+        let table = noise();
+        for (name, make) in BASELINES {
+            let baseline = make();
+            let first = baseline.round(0, None, &table, &table, 3).unwrap();
+            let second = baseline.round(1, Some(&first), &table, &table, 3).unwrap();
+            let third = baseline.round(2, Some(&second), &table, &table, 3).unwrap();
+            match (&first.learnt, &second.learnt, &third.learnt) {
+                (Learnt::Votes(a), Learnt::Votes(b), Learnt::Votes(c)) => {
+                    assert!(a.iter().zip(b).zip(c).all(|((a, b), c)| a <= b && b <= c), "{name}");
+                    let grown = |a: &[u32], b: &[u32]| -> Vec<u32> {
+                        a.iter().zip(b).map(|(a, b)| b - a).collect()
+                    };
+                    assert_ne!(grown(a, b), *a, "{name}: other trees than in round 0");
+                    assert_ne!(grown(a, b), grown(b, c), "{name}: other trees every round");
+                }
+                (a, b, c) => assert!(a != b && b != c, "{name}: the weights move on"),
+            }
+        }
+    }
+}
