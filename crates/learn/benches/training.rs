@@ -1,2 +1,188 @@
-//! How many samples a second does one thread train?
-fn main() {}
+//! How many samples a second does one thread train, on each instruction set of this CPU?
+//!
+//! `cargo bench -p planaria-learn --bench training -- [seconds] [net] [instruction set]`: batches of 64 as 4 shards of 16, summed, then
+//! Adam, as a pipeline does it. Windows of half a second; the median is printed by the clock on the wall and by this thread's
+//! processor time (where the system tells it), which other programs on the machine disturb less. GFLOP/s count the direct
+//! algorithm, whatever the kernels really do.
+
+use planaria_learn::{Isa, LayerSpec, Network, Optimiser, Shape, Shard, Workspace, sum_shards};
+use planaria_random::{Purpose, Stream};
+use std::time::Instant;
+
+const BATCH: usize = 64;
+const SHARDS: usize = 4;
+
+fn main() {
+    // Cargo itself passes `--bench`.
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
+    let seconds: f64 =
+        arguments.first().map_or(3.0, |text| text.parse().expect("seconds are a number"));
+    let name = arguments.get(1).map_or("mnist-cnn", String::as_str);
+    for isa in Isa::available() {
+        if arguments.get(2).is_some_and(|only| only != isa.name()) {
+            continue;
+        }
+        let (input, layers) = Network::preset(name).expect("the net is a preset");
+        let network = Network::new(input, &layers).expect("presets are nets").with_isa(isa);
+        let operations =
+            3 * forward_operations(input, &layers) - first_layer_operations(input, &layers);
+        let mut training = Training::new(network);
+        let (wall, own) = training.run(seconds);
+        let gigaflops = own * operations as f64 / 1e9;
+        println!(
+            "planaria-learn {name} {} 1 thread batch {BATCH}: samples/s {wall:.0}, per own-CPU-second {own:.0}, GFLOP/s {gigaflops:.0}",
+            isa.name()
+        );
+        println!("  us a sample: {}", training.parts());
+    }
+}
+
+/// A training that goes round and round on the same images.
+struct Training {
+    network: Network,
+    workspace: Workspace,
+    images: Vec<f32>,
+    labels: Vec<u8>,
+    gradients: Vec<Vec<f32>>,
+    sum: Vec<f32>,
+    parameters: [Vec<f32>; 2],
+    state: [Vec<f32>; 2],
+    step: u64,
+    /// Seconds in gradients, sums and optimiser.
+    spent: [f64; 3],
+}
+
+impl Training {
+    fn new(network: Network) -> Self {
+        let count = network.parameter_count();
+        let mut stream = Stream::new(1, Purpose::Baseline, 0, 0);
+        let images = (0..BATCH * network.input().len()).map(|_| stream.next_unit()).collect();
+        let labels =
+            (0..BATCH).map(|_| stream.next_below(network.classes() as u32) as u8).collect();
+        Training {
+            workspace: network.workspace(BATCH / SHARDS),
+            images,
+            labels,
+            gradients: vec![vec![0.0; count]; SHARDS],
+            sum: vec![0.0; count],
+            parameters: [network.initial_parameters(1), vec![0.0; count]],
+            state: [vec![0.0; 2 * count], vec![0.0; 2 * count]],
+            step: 0,
+            spent: [0.0; 3],
+            network,
+        }
+    }
+
+    /// One batch.
+    fn step(&mut self) {
+        let start = Instant::now();
+        let (size, len) = (BATCH / SHARDS, self.network.input().len());
+        for (number, gradient) in self.gradients.iter_mut().enumerate() {
+            let items: Vec<u64> = (0..size as u64).map(|i| i + (number * size) as u64).collect();
+            let shard = Shard {
+                images: &self.images[number * size * len..][..size * len],
+                labels: &self.labels[number * size..][..size],
+                items: &items,
+                seed: 1,
+                epoch: self.step as u32,
+                scale: 1.0 / BATCH as f32,
+            };
+            let mut go_on = || Ok::<(), ()>(());
+            let loss = self.network.gradient(
+                &self.parameters[0],
+                &shard,
+                &mut self.workspace,
+                gradient,
+                &mut go_on,
+            );
+            assert!(loss.expect("the pulse goes on").loss_sum.is_finite());
+        }
+        let summed = Instant::now();
+        let parts: Vec<&[f32]> = self.gradients.iter().map(Vec::as_slice).collect();
+        sum_shards(&parts, &mut self.sum);
+        let updated = Instant::now();
+        self.step += 1;
+        let adam = Optimiser::Adam { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+        let ([old, new], [old_state, new_state]) = (&mut self.parameters, &mut self.state);
+        adam.step(self.step, 1.0, &self.sum, old, old_state, new, new_state);
+        self.parameters.swap(0, 1);
+        self.state.swap(0, 1);
+        let end = Instant::now();
+        for (spent, took) in
+            self.spent.iter_mut().zip([summed - start, updated - summed, end - updated])
+        {
+            *spent += took.as_secs_f64();
+        }
+    }
+
+    /// Trains for `seconds`; the medians of samples a second and samples a second of processor time.
+    fn run(&mut self, seconds: f64) -> (f64, f64) {
+        for _ in 0..4 {
+            self.step();
+        }
+        (self.step, self.spent) = (0, [0.0; 3]);
+        let begin = Instant::now();
+        let (mut walls, mut owns) = (Vec::new(), Vec::new());
+        while begin.elapsed().as_secs_f64() < seconds {
+            let (window, own, mut samples) = (Instant::now(), own_seconds(), 0);
+            while window.elapsed().as_secs_f64() < 0.5 {
+                self.step();
+                samples += BATCH;
+            }
+            let wall = window.elapsed().as_secs_f64();
+            walls.push(samples as f64 / wall);
+            owns.push(
+                samples as f64 / own_seconds().zip(own).map_or(wall, |(now, then)| now - then),
+            );
+        }
+        (median(walls), median(owns))
+    }
+
+    /// Where the time went.
+    fn parts(&self) -> String {
+        let samples = (self.step * BATCH as u64) as f64;
+        let [gradient, sum, optimiser] = self.spent.map(|spent| spent * 1e6 / samples);
+        format!("gradients {gradient:.1}, sums {sum:.1}, optimiser {optimiser:.1}")
+    }
+}
+
+/// This thread's processor time, where the system tells it.
+fn own_seconds() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split_whitespace().next()?.parse::<f64>().ok().map(|nanoseconds| nanoseconds / 1e9)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Additions and multiplications of a forward pass by the direct algorithm.
+fn forward_operations(input: Shape, layers: &[LayerSpec]) -> usize {
+    let mut shape = input;
+    let mut operations = 0;
+    for spec in layers {
+        shape = match (shape, *spec) {
+            (Shape::Image { h, w, c }, LayerSpec::Conv2d { filters }) => {
+                operations += 18 * (h - 2) * (w - 2) * c * filters;
+                Shape::Image { h: h - 2, w: w - 2, c: filters }
+            }
+            (Shape::Image { h, w, c }, LayerSpec::MaxPool) => {
+                Shape::Image { h: h / 2, w: w / 2, c }
+            }
+            (_, LayerSpec::Flatten) => Shape::Features(shape.len()),
+            (_, LayerSpec::Dense { units }) => {
+                operations += 2 * shape.len() * units;
+                Shape::Features(units)
+            }
+            _ => shape,
+        };
+    }
+    operations
+}
+
+/// What the backward pass saves: nobody asks for the gradient of the images.
+fn first_layer_operations(input: Shape, layers: &[LayerSpec]) -> usize {
+    forward_operations(input, &layers[..1])
+}

@@ -1,0 +1,306 @@
+//! What this crate promises of whole networks: same bits, a pulse, and that they learn.
+
+use planaria_learn::{
+    Isa, LayerSpec, Network, Optimiser, Schedule, Score, Shape, Shard, Workspace, sum_shards,
+    weights_sha256,
+};
+use planaria_random::{Purpose, Stream};
+use proptest::prelude::*;
+
+fn preset(name: &str) -> Network {
+    let (input, layers) = Network::preset(name).unwrap();
+    Network::new(input, &layers).unwrap()
+}
+
+fn go_on() -> Result<(), ()> {
+    Ok(())
+}
+
+fn numbers(len: usize, seed: u64) -> Vec<f32> {
+    let mut stream = Stream::new(seed, Purpose::Baseline, 0, 0);
+    (0..len).map(|_| stream.next_unit()).collect()
+}
+
+fn predict(
+    network: &Network,
+    parameters: &[f32],
+    images: &[f32],
+    workspace: &mut Workspace,
+) -> Vec<f32> {
+    let mut found = vec![f32::NAN; images.len() / network.input().len() * network.classes()];
+    network.predict(parameters, images, workspace, &mut found, &mut go_on).unwrap();
+    found
+}
+
+/// A shard's gradient; samples are numbered from `first`.
+fn gradient(
+    network: &Network,
+    parameters: &[f32],
+    first: u64,
+    workspace: &mut Workspace,
+) -> Vec<f32> {
+    let images = numbers(4 * network.input().len(), first);
+    let items: Vec<u64> = (first..first + 4).collect();
+    let shard = Shard {
+        images: &images,
+        labels: &[1, 0, 2, 1],
+        items: &items,
+        seed: 3,
+        epoch: 2,
+        scale: 0.25,
+    };
+    let mut found = vec![f32::NAN; network.parameter_count()];
+    network.gradient(parameters, &shard, workspace, &mut found, &mut go_on).unwrap();
+    found
+}
+
+#[test]
+fn a_prediction_has_the_same_bits_whatever_batch_it_is_in() {
+    for name in ["tiny-cnn", "mnist-cnn"] {
+        for isa in Isa::available() {
+            let network = preset(name).with_isa(isa);
+            let (parameters, len) = (network.initial_parameters(1), network.input().len());
+            let images = numbers(19 * len, 2);
+            let mut workspace = network.workspace(19);
+            let all = predict(&network, &parameters, &images, &mut workspace);
+            for size in [1, 2, 3, 7, 16, 17] {
+                let parts = images.chunks(size * len);
+                let found: Vec<f32> = parts
+                    .flat_map(|part| predict(&network, &parameters, part, &mut workspace))
+                    .collect();
+                assert_eq!(found, all, "{name} {isa:?} in batches of {size}");
+            }
+        }
+    }
+}
+
+#[test]
+fn probabilities_sum_to_one() {
+    let network = preset("tiny-cnn");
+    let found = predict(
+        &network,
+        &network.initial_parameters(1),
+        &numbers(5 * 784, 1),
+        &mut network.workspace(5),
+    );
+    for row in found.chunks_exact(10) {
+        assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn a_gradient_has_the_same_bits_in_a_new_a_used_and_an_interrupted_workspace() {
+    for name in ["tiny-cnn", "mnist-cnn"] {
+        for isa in Isa::available() {
+            let network = preset(name).with_isa(isa);
+            let parameters = network.initial_parameters(1);
+            let fresh = gradient(&network, &parameters, 0, &mut network.workspace(4));
+            let mut used = network.workspace(9);
+            let other = gradient(&network, &network.initial_parameters(2), 100, &mut used);
+            assert_ne!(other, fresh);
+            assert_eq!(gradient(&network, &parameters, 0, &mut used), fresh, "{name} {isa:?} used");
+            for beats in [1, 5, 20] {
+                interrupt(&network, beats, &mut used);
+                assert_eq!(
+                    gradient(&network, &parameters, 0, &mut used),
+                    fresh,
+                    "{name} {isa:?} interrupted"
+                );
+            }
+        }
+    }
+}
+
+/// Stops a pass at its pulse number `beats`.
+fn interrupt(network: &Network, beats: u32, workspace: &mut Workspace) {
+    let images = numbers(9 * 784, 77);
+    let shard =
+        Shard { images: &images, labels: &[5; 9], items: &[7; 9], seed: 8, epoch: 9, scale: 100.0 };
+    let mut count = 0;
+    let mut pulse = || {
+        count += 1;
+        if count == beats { Err("stop") } else { Ok(()) }
+    };
+    let mut found = vec![0.0; network.parameter_count()];
+    let result =
+        network.gradient(&network.initial_parameters(5), &shard, workspace, &mut found, &mut pulse);
+    assert_eq!(result, Err("stop"));
+    assert_eq!(count, beats, "nothing is computed after the pulse says stop");
+}
+
+#[test]
+fn long_work_calls_the_pulse_again_and_again() {
+    let network = preset("mnist-cnn");
+    let images = numbers(8 * 784, 1);
+    let shard =
+        Shard { images: &images, labels: &[0; 8], items: &[0; 8], seed: 0, epoch: 0, scale: 1.0 };
+    let mut beats = 0;
+    let mut pulse = || -> Result<(), ()> {
+        beats += 1;
+        Ok(())
+    };
+    let mut found = vec![0.0; network.parameter_count()];
+    network
+        .gradient(
+            &network.initial_parameters(1),
+            &shard,
+            &mut network.workspace(8),
+            &mut found,
+            &mut pulse,
+        )
+        .unwrap();
+    // 8 samples of 72 million operations; the slowest path does 4 million in half a millisecond.
+    assert!(beats > 8 * 72 / 4 / 4, "{beats}");
+}
+
+#[test]
+fn an_empty_shard_has_no_loss_and_no_gradient() {
+    let network = preset("tiny-cnn");
+    let shard = Shard { images: &[], labels: &[], items: &[], seed: 0, epoch: 0, scale: 1.0 };
+    let mut found = vec![9.0; network.parameter_count()];
+    let parameters = network.initial_parameters(1);
+    let loss = network
+        .gradient(&parameters, &shard, &mut network.workspace(1), &mut found, &mut go_on)
+        .unwrap();
+    assert_eq!((loss.loss_sum, loss.correct), (0.0, 0));
+    assert!(found.iter().all(|&g| g == 0.0));
+}
+
+#[test]
+fn the_sum_of_shards_is_the_gradient_of_the_batch() {
+    let network = preset("tiny-cnn");
+    let parameters = network.initial_parameters(1);
+    let images = numbers(8 * 784, 3);
+    let labels = [0, 1, 2, 3, 4, 5, 6, 7];
+    let items = [0, 1, 2, 3, 4, 5, 6, 7];
+    let mut workspace = network.workspace(8);
+    let mut run = |range: std::ops::Range<usize>| {
+        let shard = Shard {
+            images: &images[range.start * 784..range.end * 784],
+            labels: &labels[range.clone()],
+            items: &items[range],
+            seed: 1,
+            epoch: 0,
+            scale: 0.125,
+        };
+        let mut found = vec![f32::NAN; network.parameter_count()];
+        network.gradient(&parameters, &shard, &mut workspace, &mut found, &mut go_on).unwrap();
+        found
+    };
+    let (whole, parts) = (run(0..8), [run(0..3), run(3..6), run(6..8)]);
+    let mut sum = vec![f32::NAN; whole.len()];
+    sum_shards(&[&parts[0], &parts[1], &parts[2]], &mut sum);
+    let greatest = whole.iter().fold(0.0f32, |top, g| top.max(g.abs()));
+    assert!(whole.iter().zip(&sum).all(|(a, b)| (a - b).abs() < 1e-5 * greatest));
+}
+
+/// Images of 8 x 8 whose class is the quarter that is bright.
+fn toy(count: usize, seed: u64) -> (Vec<f32>, Vec<u8>) {
+    let mut stream = Stream::new(seed, Purpose::Baseline, 0, 1);
+    let labels: Vec<u8> = (0..count).map(|_| stream.next_below(4) as u8).collect();
+    let mut images = Vec::new();
+    for &label in &labels {
+        for place in 0..64 {
+            let quarter = place / 8 / 4 * 2 + place % 8 / 4;
+            let bright = if quarter == usize::from(label) { 0.5 } else { 0.0 };
+            images.push(bright + 0.5 * stream.next_unit());
+        }
+    }
+    (images, labels)
+}
+
+/// Trains on the toy set; the score on other images, and the weights.
+fn train(network: &Network, optimiser: Optimiser, schedule: Schedule) -> (Score, Vec<f32>) {
+    let ((images, labels), count) = (toy(512, 1), network.parameter_count());
+    let mut parameters = network.initial_parameters(1);
+    let mut state = vec![0.0; optimiser.state_len_per_parameter() * count];
+    let mut workspace = network.workspace(8);
+    let items: Vec<u64> = (0..512).collect();
+    for step in 0..64 {
+        let parts: Vec<Vec<f32>> = (0..4)
+            .map(|part| {
+                let range = (step % 16) * 32 + part * 8..(step % 16) * 32 + part * 8 + 8;
+                let shard = Shard {
+                    images: &images[range.start * 64..range.end * 64],
+                    labels: &labels[range.clone()],
+                    items: &items[range],
+                    seed: 1,
+                    epoch: step as u32 / 16,
+                    scale: 1.0 / 32.0,
+                };
+                let mut found = vec![0.0; count];
+                network
+                    .gradient(&parameters, &shard, &mut workspace, &mut found, &mut go_on)
+                    .unwrap();
+                found
+            })
+            .collect();
+        let mut sum = vec![0.0; count];
+        sum_shards(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>(), &mut sum);
+        let (mut new, mut new_state) = (parameters.clone(), state.clone());
+        let step = step as u64 + 1;
+        optimiser.step(
+            step,
+            schedule.factor(step, 64),
+            &sum,
+            &parameters,
+            &state,
+            &mut new,
+            &mut new_state,
+        );
+        (parameters, state) = (new, new_state);
+    }
+    let (images, labels) = toy(200, 2);
+    let mut score = Score::new(4);
+    for (images, labels) in images.chunks(8 * 64).zip(labels.chunks(8)) {
+        score.add(&predict(network, &parameters, images, &mut workspace), labels);
+    }
+    (score, parameters)
+}
+
+#[test]
+fn a_small_net_learns_a_separable_set_and_comes_to_the_same_bits_twice() {
+    let layers = [
+        LayerSpec::Conv2d { filters: 4 },
+        LayerSpec::Relu,
+        LayerSpec::MaxPool,
+        LayerSpec::Flatten,
+        LayerSpec::Dropout { rate: 0.1 },
+        LayerSpec::Dense { units: 4 },
+    ];
+    let network = Network::new(Shape::Image { h: 8, w: 8, c: 1 }, &layers).unwrap();
+    let adam = Optimiser::Adam { learning_rate: 0.02, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+    let sgd = Optimiser::Sgd { learning_rate: 0.2, momentum: 0.9 };
+    let plain = Optimiser::Sgd { learning_rate: 0.5, momentum: 0.0 };
+    for (optimiser, schedule) in
+        [(adam, Schedule::Constant), (sgd, Schedule::Cosine), (plain, Schedule::OneCycle)]
+    {
+        let (score, parameters) = train(&network, optimiser, schedule);
+        assert!(score.accuracy() > 0.95, "{optimiser:?}: {}", score.accuracy());
+        let (_, again) = train(&network, optimiser, schedule);
+        assert_eq!(weights_sha256(&parameters), weights_sha256(&again), "{optimiser:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn every_net_that_is_accepted_computes_finite_gradients(
+        h in 1usize..20, w in 1usize..20, c in 1usize..20,
+        kinds in proptest::collection::vec(0usize..4, 0..6), filters in 1usize..20, units in 1usize..30,
+    ) {
+        let layer = |kind: usize| match kind {
+            0 => LayerSpec::Conv2d { filters },
+            1 => LayerSpec::Relu,
+            2 => LayerSpec::MaxPool,
+            _ => LayerSpec::Dropout { rate: 0.3 },
+        };
+        let mut layers: Vec<LayerSpec> = kinds.into_iter().map(layer).collect();
+        layers.extend([LayerSpec::Flatten, LayerSpec::Dense { units }, LayerSpec::Relu, LayerSpec::Dense { units: 3 }]);
+        if let Ok(network) = Network::new(Shape::Image { h, w, c }, &layers) {
+            let found = gradient(&network, &network.initial_parameters(1), 0, &mut network.workspace(4));
+            prop_assert!(found.iter().all(|g| g.is_finite()));
+        }
+    }
+}
