@@ -5,6 +5,8 @@
 //! processor time (where the system tells it), which other programs on the machine disturb less. GFLOP/s count the direct
 //! algorithm, whatever the kernels really do.
 
+#![allow(clippy::disallowed_methods)] // a bench reads the clock
+
 use planaria_learn::{Isa, LayerSpec, Network, Optimiser, Shape, Shard, Workspace, sum_shards};
 use planaria_random::{Purpose, Stream};
 use std::time::Instant;

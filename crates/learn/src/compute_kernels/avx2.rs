@@ -111,6 +111,12 @@ impl Vector for __m256 {
         // SAFETY: the CPU has AVX2; 8 bytes are readable.
         unsafe { _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(from.cast()))) }
     }
+
+    #[inline(always)]
+    unsafe fn prefetch(from: *const f32) {
+        // SAFETY: a prefetch touches nothing, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+    }
 }
 
 /// The mask of the first `n` lanes: all bits set in each of them.

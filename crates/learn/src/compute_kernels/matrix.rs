@@ -6,6 +6,7 @@
 
 use super::vector::Vector;
 use super::{Isa, dispatch, span};
+use std::cell::Cell;
 
 /// The left matrix: `A(row, outer, inner) = data[row * row_stride + outer * outer_stride + inner * inner_stride]`.
 ///
@@ -43,6 +44,8 @@ pub(crate) enum Start<'a> {
 pub(crate) struct Right<'a> {
     pub(crate) data: &'a [f32],
     pub(crate) stride: usize,
+    /// What will be needed after this product: it is called into the cache on the way. Empty for nothing.
+    pub(crate) ahead: &'a [f32],
 }
 
 /// The place of the product; `clamp` replaces negative results by zero (ReLU).
@@ -92,6 +95,8 @@ pub(crate) fn multiply(isa: Isa, extent: Extent, a: Left, b: Right, start: Start
         c: c.data.as_mut_ptr(),
         c_stride: c.stride,
         clamp: c.clamp,
+        ahead: Cell::new(b.ahead.as_ptr()),
+        ahead_step: b.ahead.len() / (rows.div_ceil(6) * columns.div_ceil(64) * depth.max(1)),
     };
     // SAFETY: every index that `Product` can form was checked against its slice above.
     unsafe { dispatch!(isa, product_kernel(&product => &Product)) }
@@ -111,6 +116,10 @@ struct Product {
     c: *mut f32,
     c_stride: usize,
     clamp: bool,
+    /// The next line to call into the cache.
+    ahead: Cell<*const f32>,
+    /// How much of `ahead` goes with each term of each tile's sums, in floats: about all of it in the end; 0 for nothing.
+    ahead_step: usize,
 }
 
 /// # Safety
@@ -194,12 +203,17 @@ unsafe fn tile<V: Vector, const MR: usize, const NR: usize, const PARTIAL: bool>
     unsafe {
         let mut sums = begin::<V, MR, NR, PARTIAL>(product, row, column, rest);
         let mut b = product.b.add(column);
+        let mut ahead = product.ahead.get();
         for outer in 0..outers {
             let mut a = product.a.wrapping_add(row * row_stride + outer * outer_stride);
             for _ in 0..inners {
                 let mut right = [V::splat(0.0); NR];
                 for j in 0..NR {
                     right[j] = get::<V, PARTIAL>(b.add(j * V::LANES), rest);
+                }
+                if product.ahead_step > 0 {
+                    V::prefetch(ahead);
+                    ahead = ahead.wrapping_add(product.ahead_step);
                 }
                 for i in 0..MR {
                     let left = V::splat(*a.add(i * row_stride));
@@ -211,6 +225,7 @@ unsafe fn tile<V: Vector, const MR: usize, const NR: usize, const PARTIAL: bool>
                 b = b.wrapping_add(product.b_stride);
             }
         }
+        product.ahead.set(ahead);
         for i in 0..MR {
             let c = product.c.add((row + i) * product.c_stride + column);
             for j in 0..NR {
@@ -286,7 +301,7 @@ mod tests {
             outer_stride: inners,
             inner_stride: 1,
         };
-        let right = Right { data: &b, stride: columns + gap };
+        let right = Right { data: &b, stride: columns + gap, ahead: &[] };
         let start = [Start::Zero, Start::Sum, Start::Bias(&bias)][kind];
         let mut expected = before.clone();
         let target = Target { data: &mut expected, stride: columns + gap, clamp };
@@ -330,7 +345,7 @@ mod tests {
     #[test]
     fn a_row_has_the_same_bits_whatever_rows_stand_beside_it() {
         let (a, b) = (numbers(40 * 30, 5), numbers(30 * 50, 6));
-        let right = Right { data: &b, stride: 50 };
+        let right = Right { data: &b, stride: 50, ahead: &[] };
         for isa in Isa::available() {
             let product = |first: usize, rows: usize| {
                 let mut c = vec![0.0; rows * 50];
@@ -356,7 +371,7 @@ mod tests {
     #[should_panic(expected = "the right matrix holds its rows")]
     fn a_short_matrix_is_refused() {
         let left = Left { data: &[0.0; 4], row_stride: 2, outer_stride: 0, inner_stride: 1 };
-        let right = Right { data: &[0.0; 3], stride: 2 };
+        let right = Right { data: &[0.0; 3], stride: 2, ahead: &[] };
         let extent = Extent { rows: 2, columns: 2, outers: 1, inners: 2 };
         let target = Target { data: &mut [0.0; 4], stride: 2, clamp: false };
         multiply(Isa::best(), extent, left, right, Start::Zero, target);

@@ -6,6 +6,8 @@
 //!
 //! The order of every sum is fixed by the shapes alone. Results of different instruction sets differ by rounding.
 #![allow(unsafe_code)]
+// In kernels an index is the mathematics: several arrays are walked at once, and iterator adapters hide that.
+#![allow(clippy::needless_range_loop)]
 
 pub(crate) mod aligned;
 mod vector;
@@ -18,6 +20,7 @@ pub(crate) mod winograd;
 pub(crate) mod winograd_points;
 pub(crate) mod pooling;
 pub(crate) mod elementwise;
+pub(crate) mod draws;
 pub(crate) mod update;
 #[cfg(test)]
 pub(crate) mod reference;

@@ -37,6 +37,8 @@ pub(super) trait Vector: Copy {
     unsafe fn store_bytes(self, to: *mut u8);
     /// Reads bytes as floats from 0 to 255.
     unsafe fn load_bytes(from: *const u8) -> Self;
+    /// Calls the line of `from` into the cache; only a hint, any address will do.
+    unsafe fn prefetch(from: *const f32);
 }
 
 /// Four lanes that any compiler turns into whatever the target has. Multiplies and adds separately: without hardware for
@@ -149,4 +151,7 @@ impl Vector for Portable {
         // SAFETY: the caller promises four readable bytes.
         lanes!(i => f32::from(unsafe { *from.add(i) }))
     }
+
+    #[inline(always)]
+    unsafe fn prefetch(_from: *const f32) {}
 }

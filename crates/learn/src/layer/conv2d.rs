@@ -154,7 +154,14 @@ impl Conv2d {
             let data = &x[kh * w * c..];
             let a = Left { data, row_stride: 1, outer_stride: w * c, inner_stride: c };
             let target = Target { data: &mut dw[kh * 3 * c * f..], stride: f, clamp: false };
-            multiply(pass.isa, extent, a, Right { data: dy, stride: f }, Start::Sum, target);
+            multiply(
+                pass.isa,
+                extent,
+                a,
+                Right { data: dy, stride: f, ahead: &[] },
+                Start::Sum,
+                target,
+            );
             pass.beat.work(6 * c * f * oh * ow)?;
         }
         Ok(())
@@ -210,7 +217,7 @@ fn convolve(pass: &mut Pass, image: Image, filters: Filters, y: &mut [f32]) -> R
             outer_stride: w * c,
             inner_stride: 1,
         };
-        let b = Right { data: filters.weights, stride: f };
+        let b = Right { data: filters.weights, stride: f, ahead: &[] };
         multiply(
             pass.isa,
             extent,

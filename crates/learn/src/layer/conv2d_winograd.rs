@@ -50,7 +50,8 @@ impl Conv2dWinograd {
         for k in 0..POINTS {
             let data = &from[k * a.pitch()..];
             let left = Left { data, row_stride: inners, outer_stride: 0, inner_stride: 1 };
-            let right = Right { data: &filters[k * inners * columns..], stride: columns };
+            let right =
+                Right { data: &filters[k * inners * columns..], stride: columns, ahead: &[] };
             let target = Target { data: &mut to[k * b.pitch()..], stride: columns, clamp: false };
             multiply(pass.isa, extent, left, right, Start::Zero, target);
             pass.beat.work(2 * a.tiles() * inners * columns)?;
@@ -71,7 +72,7 @@ impl Conv2dWinograd {
         for k in 0..POINTS {
             let data = &v[k * self.input.pitch()..];
             let left = Left { data, row_stride: 1, outer_stride: 0, inner_stride: c };
-            let right = Right { data: &m[k * self.output.pitch()..], stride: f };
+            let right = Right { data: &m[k * self.output.pitch()..], stride: f, ahead: &[] };
             let target = Target { data: &mut du[k * c * f..], stride: f, clamp: false };
             multiply(pass.isa, extent, left, right, Start::Sum, target);
             pass.beat.work(2 * self.input.tiles() * c * f)?;

@@ -4,8 +4,8 @@
 //! `db = sum of dY over N`, `dX^T = W dY^T`. Sums run over `D`, `N` and `U` in their order.
 
 use super::{Backward, Layer, Memory, Own, Pass, Place, Planned, Rows, RowsMut, Step, Tensor};
-use crate::compute_kernels::elementwise;
 use crate::compute_kernels::matrix::{Extent, Left, Right, Start, Target, multiply};
+use crate::compute_kernels::{Isa, elementwise};
 use crate::pulse::Stopped;
 use crate::shape::{Shape, ShapeError};
 
@@ -73,7 +73,9 @@ impl Layer for Dense {
                 outer_stride: 0,
                 inner_stride: 1,
             };
-            let b = Right { data: &weights[first * self.units..], stride: self.units };
+            let here = &weights[first * self.units..];
+            let ahead = after(here, inners * self.units);
+            let b = Right { data: here, stride: self.units, ahead };
             let start = if first == 0 { Start::Bias(bias) } else { Start::Sum };
             let clamp = self.clamp && first + inners == self.inputs;
             let c = Target { data: &mut *y.data, stride: y.pitch, clamp };
@@ -87,14 +89,12 @@ impl Layer for Dense {
         let Backward { x, dy, mut dx, dw } = call;
         let (weights, _) = pass.weights.split_at(self.inputs * self.units);
         let (dw, db) = dw.split_at_mut(self.inputs * self.units);
-        db.fill(0.0);
-        for i in 0..dy.count {
-            elementwise::add_rows(pass.isa, dy.row(i), db);
-        }
         let width = padded(dy.count);
         let (dy_transposed, block) = own.scratch.split_at_mut(self.units * width);
         dy_transposed.fill(0.0);
+        db.fill(0.0);
         for i in 0..dy.count {
+            elementwise::add_rows(pass.isa, dy.row(i), db);
             for (unit, &value) in dy.row(i).iter().enumerate() {
                 dy_transposed[unit * width + i] = value;
             }
@@ -102,29 +102,57 @@ impl Layer for Dense {
         for first in (0..self.inputs).step_by(BACKWARD_ROWS) {
             let rows = BACKWARD_ROWS.min(self.inputs - first);
             if let Some(dx) = &mut dx {
-                let extent = Extent { rows, columns: width, outers: 1, inners: self.units };
-                let data = &weights[first * self.units..];
-                let a = Left { data, row_stride: self.units, outer_stride: 0, inner_stride: 1 };
-                let b = Right { data: dy_transposed, stride: width };
-                let c = Target { data: &mut *block, stride: width, clamp: false };
-                multiply(pass.isa, extent, a, b, Start::Zero, c);
+                self.input_gradient(
+                    pass.isa,
+                    &weights[first * self.units..],
+                    dy_transposed,
+                    block,
+                    rows,
+                );
                 transpose(block, width, first..first + rows, dx);
             }
-            let extent = Extent { rows, columns: self.units, outers: 1, inners: x.count };
-            let a = Left {
-                data: &x.data[first..],
-                row_stride: 1,
-                outer_stride: 0,
-                inner_stride: x.pitch,
-            };
-            let b = Right { data: dy.data, stride: dy.pitch };
-            let c =
-                Target { data: &mut dw[first * self.units..], stride: self.units, clamp: false };
-            multiply(pass.isa, extent, a, b, Start::Zero, c);
+            let x = Rows { data: &x.data[first..], len: rows, ..x };
+            self.weight_gradient(pass.isa, x, dy, &mut dw[first * self.units..]);
             pass.beat.work(4 * x.count * rows * self.units)?;
         }
         Ok(())
     }
+}
+
+impl Dense {
+    /// Writes `rows` rows of `dX^T = W dY^T`; `weights` begins with those rows of `W`.
+    fn input_gradient(
+        &self,
+        isa: Isa,
+        weights: &[f32],
+        dy_transposed: &[f32],
+        dx_transposed: &mut [f32],
+        rows: usize,
+    ) {
+        let width = dy_transposed.len() / self.units;
+        let extent = Extent { rows, columns: width, outers: 1, inners: self.units };
+        let a = Left { data: weights, row_stride: self.units, outer_stride: 0, inner_stride: 1 };
+        let ahead = after(weights, rows * self.units);
+        let b = Right { data: dy_transposed, stride: width, ahead };
+        let c = Target { data: dx_transposed, stride: width, clamp: false };
+        multiply(isa, extent, a, b, Start::Zero, c);
+    }
+
+    /// Writes the rows of `dW = X^T dY` that belong to the columns of `x`; `dw` begins with them.
+    fn weight_gradient(&self, isa: Isa, x: Rows, dy: Rows, dw: &mut [f32]) {
+        let len = x.len * self.units;
+        let (dw, later) = dw.split_at_mut(len);
+        let extent = Extent { rows: x.len, columns: self.units, outers: 1, inners: x.count };
+        let a = Left { data: x.data, row_stride: 1, outer_stride: 0, inner_stride: x.pitch };
+        let b = Right { data: dy.data, stride: dy.pitch, ahead: &later[..len.min(later.len())] };
+        let c = Target { data: dw, stride: self.units, clamp: false };
+        multiply(isa, extent, a, b, Start::Zero, c);
+    }
+}
+
+/// As much again behind the first `len` numbers, or what there is: the next block.
+fn after(weights: &[f32], len: usize) -> &[f32] {
+    &weights[len..weights.len().min(2 * len).max(len)]
 }
 
 /// Samples, rounded up to whole vectors of every instruction set.

@@ -1,11 +1,12 @@
 //! Inverted drop-out: while training, each number is zero with probability `rate`, else divided by `1 - rate`.
 //!
 //! Which ones is a pure function of `(seed, epoch, item, layer)`, whatever worker or batch the item is in: 16 bits of the
-//! item's stream decide each number, so the rate is exact to 2^-16, and the scale belongs to the rate that is really drawn.
+//! item's stream, spread by Philox, decide each number, so the rate is exact to 2^-16, and the scale belongs to the rate that is really drawn.
 //!
 //! Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15 (2014).
 
 use super::{InPlace, Memory, Own, Pass, Place, Planned, Rows, RowsMut, Step};
+use crate::compute_kernels::draws;
 use crate::shape::{Shape, ShapeError};
 use planaria_random::{Purpose, Stream};
 
@@ -36,17 +37,22 @@ pub(crate) fn plan(place: Place, x: Shape, rate: f32) -> Result<Planned, ShapeEr
 
 impl InPlace for Dropout {
     fn memory(&self) -> Memory {
-        Memory { saved: self.len, words: self.len.div_ceil(2), ..Memory::default() }
+        Memory {
+            saved: self.len,
+            words: self.len.div_ceil(2).next_multiple_of(4),
+            ..Memory::default()
+        }
     }
 
     fn forward(&self, pass: &mut Pass, mut y: RowsMut, own: &mut Own) {
         let Some(draws) = pass.draws else { return };
         for i in 0..y.count {
             let item = draws.items[pass.first + i];
-            let stream = Stream::new(draws.seed, Purpose::Dropout, draws.epoch, item);
-            stream.substream(self.number).fill(&mut own.words);
+            let mut stream =
+                Stream::new(draws.seed, Purpose::Dropout, draws.epoch, item).substream(self.number);
+            draws::fill(pass.isa, [stream.next_u32(), stream.next_u32()], &mut own.words);
             let saved = own.saved_of(pass.first + i);
-            self.draw(&own.words, &mut own.saved[saved.clone()]);
+            self.draw(&own.words[..self.len.div_ceil(2)], &mut own.saved[saved.clone()]);
             self.apply(&own.saved[saved], y.row(i));
         }
     }

@@ -1,7 +1,7 @@
 //! The layers. Each file holds one, forward above backward; `LAYERS` names them all.
 //!
 //! A layer is a plan: it holds sizes and no numbers. What it computes with, and what `backward` needs of `forward`, lies in
-//! [`Own`] memory that the workspace allocated once. Image layers are run sample by sample, so that a sample's images stay in the
+//! `Own` memory that the workspace allocated once. Image layers are run sample by sample, so that a sample's images stay in the
 //! cache; layers of features see all samples of a shard at once, so that their weights are read once.
 
 pub(crate) mod conv2d;
