@@ -1,0 +1,311 @@
+//! Every flag, only parsed: what the values mean is decided in `commands/` and `config/`.
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use planaria_stages::Death;
+use std::{path::PathBuf, str::FromStr};
+
+use crate::config::{nearest, units};
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "planaria",
+    version,
+    about = "Trains and serves image classifiers on actors that may die: cut it anywhere; it grows back.",
+    after_help = "\
+Examples:
+  planaria check configs/mnist.toml         what this config would do, or what is wrong with it
+  planaria run configs/mnist.toml           train, evaluate, deploy, predict until Ctrl-C
+  planaria predict digit.png                in a second terminal, while it trains
+  planaria kill train/1                     and see that nothing is lost
+
+Exit codes: 0 done, 1 the job failed, 2 used wrongly.",
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// How logs on stderr are written.
+    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub log: LogFormat,
+    /// Log more: -v adds what happens per batch, -vv per item. RUST_LOG says it in detail.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train, evaluate and deploy as CONFIG says, and answer predictions until Ctrl-C.
+    Run(RunArgs),
+    /// Say what CONFIG would do, or everything that is wrong with it and where.
+    Check(CheckArgs),
+    /// Show what the running runtime is doing: stages, workers, items, model.
+    Status(StatusArgs),
+    /// Classify images: by the runtime's newest model, or by a model file.
+    Predict(PredictArgs),
+    /// Kill actors of the runtime, now, and see that nothing is lost.
+    Kill(KillArgs),
+    /// Kill actors of the runtime at random for a while.
+    Chaos(ChaosArgs),
+    /// Let the runtime finish what it has accepted, and end it.
+    Stop(StopArgs),
+}
+
+/// `planaria run`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  planaria run configs/mnist.toml
+  planaria run configs/mnist-quick.toml --exit --report report.json
+  planaria run configs/mnist-quick.toml --exit --chaos \"kills=100,every=50ms,seed=7\"
+
+Ctrl-C (or SIGTERM, or `planaria stop`) drains: what is accepted ends. A second Ctrl-C ends at once.")]
+pub struct RunArgs {
+    /// The config, a TOML file. configs/mnist.toml is its manual.
+    #[arg(value_name = "CONFIG")]
+    pub config: PathBuf,
+    /// End when all is trained and evaluated, instead of answering predictions.
+    #[arg(long)]
+    pub exit: bool,
+    /// Write a JSON report here when training is over, and again at the end.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Kill actors at random from the start: "kills=100,every=50ms,seed=7".
+    #[arg(long, value_name = "PLAN")]
+    pub chaos: Option<ChaosSpec>,
+    /// What is laid over the config.
+    #[command(flatten)]
+    pub overrides: Overrides,
+}
+
+/// Flags that are laid over the config's values.
+#[derive(Debug, Default, Args)]
+pub struct Overrides {
+    /// Worker actors of every pool (`pools.workers`). No part of the result.
+    #[arg(long, value_name = "N")]
+    pub workers: Option<u64>,
+    /// The root of every random number (`seed`).
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Passes over the training items (`train.epochs`).
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<u64>,
+    /// The folder of models and other state (`state.dir`).
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// The control socket (`control.socket`).
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+}
+
+/// `planaria check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The config, a TOML file.
+    #[arg(value_name = "CONFIG")]
+    pub config: PathBuf,
+    /// Answer in JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// What is laid over the config.
+    #[command(flatten)]
+    pub overrides: Overrides,
+}
+
+/// Which runtime, and for whom the answer is.
+#[derive(Debug, Args)]
+pub struct Target {
+    /// The control socket of the runtime [default: where `planaria run` listens].
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// Answer in JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `planaria status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// A line for every worker, not only for those in trouble.
+    #[arg(long)]
+    pub workers: bool,
+    /// Which runtime.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `planaria predict`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  planaria predict digit.png more/*.png
+  curl -s https://example.org/7.png | planaria predict -
+  planaria predict --model mnist-cnn.safetensors digit.png     no runtime needed")]
+pub struct PredictArgs {
+    /// Image files (PNG, JPEG, GIF, BMP, WebP, TIFF, PNM); `-` is stdin.
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
+    /// Predict with this model file; no runtime is asked.
+    #[arg(long, value_name = "FILE", conflicts_with = "socket")]
+    pub model: Option<PathBuf>,
+    /// Which runtime.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `planaria kill`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  planaria kill train/1                    that actor, now
+  planaria kill train --how panic          every actor of the stage
+  planaria kill all --how lost-thread")]
+pub struct KillArgs {
+    /// `train/1`, `train`, `supervisor` or `all`.
+    #[arg(value_name = "ACTOR")]
+    pub actor: String,
+    /// The kind of death.
+    #[arg(long, value_enum, default_value = "stop", value_name = "DEATH")]
+    pub how: How,
+    /// Which runtime.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// A kind of death on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum How {
+    /// It panics in mid-item.
+    Panic,
+    /// Its item ends in an error.
+    Error,
+    /// It is told to stop.
+    Stop,
+    /// Its thread is lost.
+    LostThread,
+    /// It makes no progress any more.
+    Hang,
+}
+
+impl From<How> for Death {
+    fn from(how: How) -> Self {
+        match how {
+            How::Panic => Death::Panic,
+            How::Error => Death::Error,
+            How::Stop => Death::Stop,
+            How::LostThread => Death::LostThread,
+            How::Hang => Death::Hang,
+        }
+    }
+}
+
+/// `planaria chaos`.
+#[derive(Debug, Args)]
+pub struct ChaosArgs {
+    /// How many kills.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub kills: u64,
+    /// The wait between two.
+    #[arg(long, value_name = "DURATION", default_value = "50ms", value_parser = every)]
+    pub every: u64,
+    /// Decides who dies and how.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Which runtime.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `planaria stop`.
+#[derive(Debug, Args)]
+pub struct StopArgs {
+    /// How long to wait for the end.
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = units::milliseconds)]
+    pub wait: u64,
+    /// Which runtime.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// A chaos plan as `--chaos` says it: `kills=100,every=50ms,seed=7`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChaosSpec {
+    /// How many kills.
+    pub kills: u64,
+    /// The wait between two, in milliseconds.
+    pub every_ms: u64,
+    /// Decides who dies and how.
+    pub seed: u64,
+}
+
+impl FromStr for ChaosSpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (mut kills, mut every_ms, mut seed) = (None, 50, 0);
+        for part in text.split(',') {
+            let wrong = || format!("`{part}`: write \"kills=100,every=50ms,seed=7\"");
+            let (name, value) = part.split_once('=').ok_or_else(wrong)?;
+            match name.trim() {
+                "kills" => kills = Some(value.trim().parse().map_err(|_| wrong())?),
+                "every" => every_ms = every(value.trim())?,
+                "seed" => seed = value.trim().parse().map_err(|_| wrong())?,
+                other => {
+                    let hint = nearest::hint(other, ["kills", "every", "seed"]);
+                    return Err(format!("`{other}` is not known{hint}"));
+                }
+            }
+        }
+        match kills {
+            Some(kills) if kills > 0 => Ok(ChaosSpec { kills, every_ms, seed }),
+            Some(_) => Err("0 kills: choose at least 1".into()),
+            None => Err("`kills` is missing: write \"kills=100,every=50ms,seed=7\"".into()),
+        }
+    }
+}
+
+fn every(text: &str) -> Result<u64, String> {
+    match units::milliseconds(text)? {
+        0 => Err("the wait must be at least 1ms".into()),
+        ms => Ok(ms),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_chaos_plan_says_how_many_and_may_say_how_often_and_by_which_seed() {
+        let full = ChaosSpec { kills: 100, every_ms: 50, seed: 7 };
+        assert_eq!("kills=100,every=50ms,seed=7".parse(), Ok(full));
+        assert_eq!("seed=7, kills=100".parse(), Ok(full));
+        for wrong in ["", "kills", "kills=x", "kills=0", "every=50ms", "kills=1,every=0s", "kils=3"]
+        {
+            assert!(wrong.parse::<ChaosSpec>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_model_file_and_a_socket_exclude_each_other() {
+        let both = ["planaria", "predict", "--model", "m", "--socket", "s", "a.png"];
+        assert!(Cli::try_parse_from(both).is_err());
+    }
+}

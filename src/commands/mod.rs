@@ -1,0 +1,177 @@
+//! One file a command: each does what its flags say, and returns why it could not.
+
+use indicatif::MultiProgress;
+use std::{error::Error, io, path::PathBuf};
+
+use crate::{
+    cli::{Cli, Command, LogFormat, Overrides},
+    config::{
+        Config, check,
+        explain::ExplainError,
+        fault::Faults,
+        load::{FlagValue, LoadError, RawConfig},
+    },
+    doors::{client::ClientError, socket_path::SocketError},
+    telemetry, views,
+};
+
+mod run;
+mod check_config;
+mod status;
+mod predict;
+mod kill;
+mod chaos;
+mod stop;
+
+/// Why a command did not do what it should.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message of each variant says what it is")]
+pub enum CommandError {
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error("{0}")]
+    Config(Faults),
+    #[error("the config is wrong")]
+    ToldInJson,
+    #[error("{path} cannot be run as it is")]
+    Explain { path: PathBuf, source: ExplainError },
+    #[error("--report {path}: {what}")]
+    ReportPath { path: PathBuf, what: &'static str },
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("cannot start the actor system")]
+    System(#[source] io::Error),
+    #[error("cannot start the pipeline")]
+    Start(#[from] planaria_stages::StartError),
+    #[error("the job failed")]
+    Job(#[from] planaria_stages::JobError),
+    #[error(
+        "stopped before training was finished, at step {step} of {steps}: \
+         run again to train to the end"
+    )]
+    Unfinished { step: u64, steps: u64 },
+    #[error("the runtime failed while it answered predictions: its log says why")]
+    FailedServing,
+    #[error("stopped at once by a second signal: what was in work is lost")]
+    Interrupted,
+    #[error("cannot begin the chaos")]
+    Chaos(#[source] planaria_stages::KillError),
+    #[error("cannot write the report")]
+    Report(#[source] Box<dyn Error + Send + Sync>),
+    #[error("cannot use the model file")]
+    Model(#[from] planaria_stages::OpenModelError),
+    #[error("{refused} of {all} pictures got no answer")]
+    Pictures { refused: usize, all: usize },
+    #[error("the runtime still drains after {seconds} s: wait longer with `--wait`")]
+    StillDraining { seconds: u64 },
+    #[error("cannot write the answer")]
+    Answer(#[from] io::Error),
+}
+
+impl CommandError {
+    /// 1 when the job failed, 2 when the program was used wrongly, 130 after a second signal.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            CommandError::Load(_)
+            | CommandError::Config(_)
+            | CommandError::ToldInJson
+            | CommandError::Explain { .. }
+            | CommandError::ReportPath { .. } => 2,
+            // A path that can never be a socket is a wrong flag; one in use is bad luck.
+            CommandError::Socket(SocketError::TooLong { .. }) => 2,
+            CommandError::Client(ClientError::Path(_)) => 2,
+            CommandError::Interrupted => 130,
+            CommandError::Socket(_)
+            | CommandError::Client(_)
+            | CommandError::System(_)
+            | CommandError::Start(_)
+            | CommandError::Job(_)
+            | CommandError::Unfinished { .. }
+            | CommandError::FailedServing
+            | CommandError::Chaos(_)
+            | CommandError::Report(_)
+            | CommandError::Model(_)
+            | CommandError::Pictures { .. }
+            | CommandError::StillDraining { .. }
+            | CommandError::Answer(_) => 1,
+        }
+    }
+
+    /// Says on stderr what went wrong, with every cause, in the form that logs have.
+    pub fn report(&self, log: LogFormat) {
+        match (self, log) {
+            // The answer on stdout has said it all.
+            (CommandError::ToldInJson, _) => {}
+            (CommandError::Config(faults), LogFormat::Text) => {
+                let number = views::counted(faults.list.len() as u64, "fault", "faults");
+                views::message(&faults.render(telemetry::console_is_coloured()));
+                views::message(&format!("{}: {number}", faults.file.display()));
+            }
+            (_, LogFormat::Text) => {
+                views::message(&format!("error: {}", self.with_causes("\n  because: ")));
+            }
+            (_, LogFormat::Json) => {
+                tracing::error!(cause = self.with_causes(": "), "command failed");
+            }
+        }
+    }
+
+    /// The message and those of all its causes; a cause that says the same again is left out.
+    fn with_causes(&self, between: &str) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            let message = error.to_string();
+            if !text.ends_with(&message) {
+                text.push_str(between);
+                text.push_str(&message);
+            }
+            cause = error.source();
+        }
+        text
+    }
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// `CommandError`; it has not been reported yet.
+pub fn execute(cli: Cli) -> Result<(), CommandError> {
+    let bars = MultiProgress::new();
+    telemetry::install(cli.log, cli.verbose, &bars);
+    match cli.command {
+        Command::Run(args) => run::run(&args, cli.log, &bars),
+        Command::Check(args) => check_config::check(&args),
+        Command::Status(args) => status::status(&args),
+        Command::Predict(args) => predict::predict(&args),
+        Command::Kill(args) => kill::kill(&args),
+        Command::Chaos(args) => chaos::chaos(&args),
+        Command::Stop(args) => stop::stop(&args),
+    }
+}
+
+/// Reads a config, lays the flags over it, and checks all of it.
+fn checked_config(path: &std::path::Path, flags: &Overrides) -> Result<Config, CommandError> {
+    let mut raw = RawConfig::from_file(path)?;
+    let whole = |number: Option<u64>| number.map(FlagValue::Whole);
+    let place = |path: &Option<PathBuf>| path.clone().map(FlagValue::Path);
+    raw.overlay("pools.workers", "--workers", whole(flags.workers));
+    raw.overlay("seed", "--seed", whole(flags.seed));
+    raw.overlay("train.epochs", "--epochs", whole(flags.epochs));
+    raw.overlay("state.dir", "--state", place(&flags.state));
+    raw.overlay("control.socket", "--socket", place(&flags.socket));
+    check::check(&raw).map_err(CommandError::Config)
+}
+
+/// Where a runtime is looked for: where the flag says, or where `run` listens without one.
+fn socket(flag: &Option<PathBuf>) -> PathBuf {
+    flag.clone().unwrap_or_else(crate::doors::socket_path::default_path)
+}
+
+/// Prints an answer in JSON, in lines that people can read too.
+fn answer_json(value: &impl serde::Serialize) -> Result<(), CommandError> {
+    let text = serde_json::to_string_pretty(value).map_err(io::Error::from)?;
+    Ok(views::answer(&text)?)
+}

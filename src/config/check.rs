@@ -1,0 +1,263 @@
+//! `RawConfig` -> `Config`, or every fault at once.
+//!
+//! Every key is read here or in the sections' own files, with its default, its range and its place. What spans
+//! sections is checked last, and only when the sections themselves are right.
+
+use planaria_baselines::BASELINES;
+use planaria_data::{Augmentation, Fit, Invert, Limits, Normalise, source::idx::IdxPaths};
+use planaria_learn::Shape;
+use planaria_stages::{
+    PipelineSettings,
+    settings::{BaselineSettings, EvaluateSettings, PredictSettings, SourceSettings},
+};
+use std::{collections::BTreeMap, env, path::PathBuf};
+use toml::de::DeTable;
+
+use super::{
+    Config, ControlSettings,
+    explain::DataFacts,
+    fault::{Faults, Place},
+    fingerprint,
+    load::RawConfig,
+    network, pools,
+    section::{Reading, Section},
+    training,
+};
+use crate::doors::{control_socket::ControlLimits, socket_path};
+
+/// Checks everything.
+///
+/// # Errors
+/// `Faults`: all that is wrong, in the order of the file.
+pub fn check(raw: &RawConfig) -> Result<Config, Faults> {
+    let reading = Reading::new(raw);
+    let (table, errors) = DeTable::parse_recoverable(&raw.text);
+    if !errors.is_empty() {
+        for error in errors {
+            let place = error.span().map_or(Place::Default, Place::File);
+            reading.fault_at("", format!("this is no TOML: {}", error.message()), &place);
+        }
+        // Half a file would only give faults that are not the person's.
+        return reading.finish(()).map(|()| unreachable!("there is at least one fault"));
+    }
+    let mut root = Section::root(&reading, table.get_ref());
+    let mut config = read(&reading, &mut root);
+    root.finish();
+    if reading.count() == 0 {
+        check_across(&reading, &config);
+    }
+    config.pipeline.config_sha256 = fingerprint::config_sha256(&config.pipeline);
+    reading.finish(config)
+}
+
+/// Reads every section; faults go to `reading`, their fields to the defaults.
+fn read(reading: &Reading<'_>, root: &mut Section<'_>) -> Config {
+    let seed = root.whole("seed", 1, 0..=u64::MAX);
+    let mut source_section = root.section("source");
+    let source = source(&mut source_section);
+    let train_items = source_section.whole_or_none("train_items", 1..=u64::MAX);
+    let test_items = source_section.whole_or_none("test_items", 1..=u64::MAX);
+    source_section.finish();
+    let pipeline = PipelineSettings {
+        seed,
+        config_sha256: String::new(),
+        source,
+        train_items,
+        test_items,
+        limits: limits(root.section("limits")),
+        normalise: normalise(root.section("preprocess")),
+        augmentation: augmentation(root.section("augment")),
+        network: network::read(reading, root.section("network")),
+        train: training::read(root.section("train")),
+        evaluate: evaluate(root.section("evaluate")),
+        baselines: baselines(root.section("baselines")),
+        predict: predict(root.section("predict")),
+        pools: pools::read(root.section("pools")),
+        supervision: pools::read_supervision(root.section("supervision")),
+        state_dir: state_dir(root.section("state")),
+    };
+    Config { pipeline, control: control(root.section("control")) }
+}
+
+fn source(section: &mut Section<'_>) -> SourceSettings {
+    let is_mnist = section.choice("kind", true, &[("mnist", true), ("idx", false)]);
+    let names = ["train_images", "train_labels", "test_images", "test_labels"];
+    let paths = names.map(|name| section.path(name));
+    if is_mnist {
+        for (name, path) in names.iter().zip(&paths) {
+            if path.is_some() {
+                let message = "has no meaning for the embedded MNIST: set `source.kind` to \"idx\"";
+                section.fault(name, message);
+            }
+        }
+        return SourceSettings::Mnist;
+    }
+    for (name, path) in names.iter().zip(&paths) {
+        if path.is_none() && !section.has(name) {
+            section.fault("kind", format!("\"idx\" needs the path `source.{name}`"));
+        }
+    }
+    let [train_images, train_labels, test_images, test_labels] =
+        paths.map(Option::unwrap_or_default);
+    SourceSettings::Idx(IdxPaths { train_images, train_labels, test_images, test_labels })
+}
+
+fn limits(mut section: Section<'_>) -> Limits {
+    let otherwise = Limits::default();
+    let size = 1..=1 << 40;
+    let limits = Limits {
+        source_bytes: section.whole("source_bytes", otherwise.source_bytes, size.clone()),
+        image_bytes: section.whole("image_bytes", otherwise.image_bytes, 1..=1 << 32),
+        image_side: section.whole("image_side", otherwise.image_side, 1..=1 << 20),
+        image_pixels: section.whole("image_pixels", otherwise.image_pixels, size.clone()),
+        image_memory_bytes: section.whole("image_memory_bytes", otherwise.image_memory_bytes, size),
+    };
+    section.finish();
+    limits
+}
+
+/// Mean and deviation of MNIST's training pixels, as everybody uses them.
+fn normalise(mut section: Section<'_>) -> Normalise {
+    let normalise = Normalise {
+        mean: section.real("mean", 0.1307, -1000.0..=1000.0) as f32,
+        deviation: section.real("deviation", 0.3081, 1e-6..=1000.0) as f32,
+    };
+    section.finish();
+    normalise
+}
+
+fn augmentation(mut section: Section<'_>) -> Augmentation {
+    let augmentation = Augmentation {
+        shift: section.real("shift", 0.0, 0.0..=1000.0) as f32,
+        rotate: section.real("rotate", 0.0, 0.0..=180.0) as f32,
+        scale: section.real("scale", 0.0, 0.0..=0.9) as f32,
+    };
+    section.finish();
+    augmentation
+}
+
+fn evaluate(mut section: Section<'_>) -> EvaluateSettings {
+    let settings = EvaluateSettings {
+        every_steps: section.whole_or_none("every_steps", 1..=u64::MAX),
+        block: section.whole("block", 500, 1..=100_000),
+    };
+    section.finish();
+    settings
+}
+
+fn baselines(mut section: Section<'_>) -> BaselineSettings {
+    let all = || BASELINES.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let models = section.texts("models").unwrap_or_else(all);
+    for (index, model) in models.iter().enumerate() {
+        if !BASELINES.iter().any(|(name, _)| name == model) {
+            let hint = super::nearest::hint(model, BASELINES.iter().map(|(name, _)| *name));
+            section.fault("models", format!("no baseline is called `{model}`{hint}"));
+        }
+        if models[..index].contains(model) {
+            section.fault("models", format!("`{model}` is named twice: keep one"));
+        }
+    }
+    let train_rows = section.whole("train_rows", 10_000, 100..=10_000_000);
+    section.finish();
+    BaselineSettings { models, train_rows }
+}
+
+fn predict(mut section: Section<'_>) -> PredictSettings {
+    let inverts = [("auto", Invert::Auto), ("never", Invert::Never), ("always", Invert::Always)];
+    let fits = [("stretch", Fit::Stretch), ("contain", Fit::Contain), ("centre", Fit::Centre)];
+    let settings = PredictSettings {
+        invert: section.choice("invert", Invert::Auto, &inverts),
+        fit: section.choice("fit", Fit::Centre, &fits),
+        capacity: section.whole("capacity", 256, 1..=65_536),
+        deadline_ms: section.duration("deadline", 120_000, 10..=3_600_000),
+    };
+    section.finish();
+    settings
+}
+
+fn control(mut section: Section<'_>) -> ControlSettings {
+    let socket = section.path("socket").unwrap_or_else(socket_path::default_path);
+    if let Err(error) = socket_path::check_length(&socket) {
+        section.fault("socket", error.to_string());
+    }
+    let limits = ControlLimits {
+        line_bytes: section.whole("line_bytes", 32 << 20, 4096..=1 << 30),
+        clients: section.whole("clients", 64, 1..=4096),
+        idle_ms: section.duration("idle_max", 600_000, 100..=24 * 3_600_000),
+        line_ms: section.duration("line_max", 30_000, 100..=3_600_000),
+    };
+    section.finish();
+    ControlSettings { socket, limits }
+}
+
+fn state_dir(mut section: Section<'_>) -> PathBuf {
+    let dir = section.path("dir");
+    section.finish();
+    dir.unwrap_or_else(default_state_dir)
+}
+
+/// `$XDG_STATE_HOME/planaria`, else `~/.local/state/planaria`, else `planaria-state` where we are.
+fn default_state_dir() -> PathBuf {
+    let absolute =
+        |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    match (absolute("XDG_STATE_HOME"), absolute("HOME")) {
+        (Some(state), _) => state.join("planaria"),
+        (None, Some(home)) => home.join(".local/state/planaria"),
+        (None, None) => PathBuf::from("planaria-state"),
+    }
+}
+
+/// What no section can see alone.
+fn check_across(reading: &Reading<'_>, config: &Config) {
+    let pipeline = &config.pipeline;
+    let (lines, images) = (config.control.limits.line_bytes, pipeline.limits.image_bytes);
+    // Base64 makes four bytes of three; a kilobyte is for the rest of the line.
+    let needed = images.div_ceil(3) * 4 + 1024;
+    if lines < needed {
+        let message = format!(
+            "{lines} is too little for a picture of `limits.image_bytes` ({images}): \
+             choose at least {needed}, or smaller pictures"
+        );
+        reading.fault("control.line_bytes", message);
+    }
+    if let SourceSettings::Mnist = pipeline.source {
+        for (field, message) in against_data(pipeline, &DataFacts::MNIST) {
+            reading.fault(field, message);
+        }
+    }
+}
+
+/// What does not fit the data: the field and what is wrong with it.
+pub(super) fn against_data(
+    settings: &PipelineSettings,
+    data: &DataFacts,
+) -> BTreeMap<&'static str, String> {
+    let mut faults = BTreeMap::new();
+    let (h, w, c) = data.shape;
+    let images = Shape::Image { h, w, c };
+    if settings.network.input != images {
+        let input = settings.network.input;
+        faults.insert("network.input", format!("is {input}, but the images are {images}"));
+    }
+    let splits = [
+        ("source.train_items", settings.train_items, data.train_items),
+        ("source.test_items", settings.test_items, data.test_items),
+    ];
+    for (field, wanted, there) in splits {
+        if let Some(wanted) = wanted.filter(|wanted| *wanted > there) {
+            faults.insert(field, format!("{wanted} items, but the source has {there}"));
+        }
+    }
+    let train_items = settings.train_items.unwrap_or(data.train_items).min(data.train_items);
+    if settings.train.batch as u64 > train_items {
+        let batch = settings.train.batch;
+        let message = format!("{batch} items a step, but there are {train_items} training items");
+        faults.insert("train.batch", message);
+    }
+    if settings.baselines.train_rows as u64 > train_items && !settings.baselines.models.is_empty() {
+        let rows = settings.baselines.train_rows;
+        let message = format!("{rows} rows, but there are {train_items} training items");
+        faults.insert("baselines.train_rows", message);
+    }
+    faults
+}

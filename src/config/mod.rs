@@ -1,0 +1,42 @@
+//! The config: one TOML file a use, checked as a whole before anything starts.
+//!
+//! `load` reads it and lays the flags over it (`RawConfig`), `check` turns that into a `Config` or into every
+//! fault at once, `explain` says what it would do. `section` reads one table, `fault` is what can be wrong,
+//! `network`, `training` and `pools` are the longer sections, `fingerprint` is what the result depends on.
+
+use planaria_stages::PipelineSettings;
+use std::path::PathBuf;
+
+use crate::doors::control_socket::ControlLimits;
+
+pub mod load;
+pub mod units;
+pub mod nearest;
+pub mod fault;
+pub mod section;
+pub mod check;
+mod network;
+mod training;
+mod pools;
+pub mod fingerprint;
+pub mod explain;
+#[cfg(test)]
+mod tests;
+
+/// A config without faults. Who holds one need not check it again.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What the pipeline is built from.
+    pub pipeline: PipelineSettings,
+    /// How the runtime can be steered from outside.
+    pub control: ControlSettings,
+}
+
+/// The control socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ControlSettings {
+    /// Where it lies.
+    pub socket: PathBuf,
+    /// Its bounds.
+    pub limits: ControlLimits,
+}

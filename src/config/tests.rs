@@ -1,0 +1,295 @@
+//! What a config may say, and what a person is told when it cannot be meant.
+
+use super::{
+    Config,
+    check::check,
+    fault::Faults,
+    load::{FlagValue, RawConfig},
+};
+use planaria_learn::{LayerSpec, Optimiser};
+use planaria_stages::{STAGES, StageKind};
+use std::path::{Path, PathBuf};
+
+fn checked(text: &str) -> Result<Config, Faults> {
+    check(&RawConfig::from_text(Path::new("folder/a.toml"), text))
+}
+
+/// Every fault in one line each.
+fn faults(text: &str) -> Vec<String> {
+    let faults = checked(text).err().map(|faults| faults.to_string()).unwrap_or_default();
+    faults.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn each_fault_is_told_with_its_place_and_what_would_be_right() {
+    let cases = [
+        ("sed = 1", "1:1: sed: there is no such field: did you mean `seed`?"),
+        ("[tarin]\nepochs = 1", "1:2: tarin: there is no such field: did you mean `train`?"),
+        ("[train]\nepoch = 1", "2:1: train.epoch: there is no such field: did you mean `epochs`?"),
+        ("[train]\nepochs = 0", "2:10: train.epochs: 0 is out of range: choose 1 to 100000"),
+        ("[train]\nepochs = -1", "2:10: train.epochs: -1 is out of range: choose 1 to 100000"),
+        ("[train]\nepochs = \"3\"", "2:10: train.epochs: must be a whole number, not a text"),
+        ("[train]\nepochs = 1.5", "2:10: train.epochs: must be a whole number, not a number"),
+        ("train = 3", "1:9: train: must be a section, not a whole number"),
+        (
+            "seed = 18446744073709551616",
+            "1:8: seed: 18446744073709551616 is out of range: choose 0 to 18446744073709551615",
+        ),
+        ("[pools]\nworkers = 0", "2:11: pools.workers: 0 is out of range: choose 1 to 256"),
+        (
+            "[pools.train]\nwindow = 0",
+            "2:10: pools.train.window: 0 is out of range: choose 1 to 64",
+        ),
+        (
+            "[pools.trian]\nwindow = 1",
+            "1:8: pools.trian: there is no such field: did you mean `train`?",
+        ),
+        (
+            "[pools]\nhang_after = 2",
+            "2:14: pools.hang_after: must be a text in quotes, not a whole number",
+        ),
+        (
+            "[pools]\nhang_after = \"2\"",
+            "2:14: pools.hang_after: `2` is no duration: write a number and a unit, as `50ms`, `2s`, `10m` or `1h`",
+        ),
+        (
+            "[pools]\nhang_after = \"1ms\"",
+            "2:14: pools.hang_after: 1ms is out of range: choose 50ms to 24h",
+        ),
+        (
+            "[preprocess]\ndeviation = 0",
+            "2:13: preprocess.deviation: 0 is out of range: choose 0.000001 to 1000",
+        ),
+        (
+            "[preprocess]\nmean = nan",
+            "2:8: preprocess.mean: NaN is out of range: choose -1000 to 1000",
+        ),
+        (
+            "[predict]\nfit = \"strech\"",
+            "2:7: predict.fit: `strech` is not known: did you mean `stretch`?",
+        ),
+        (
+            "[train]\nbatch = 60001",
+            "2:9: train.batch: 60001 items a step, but there are 60000 training items",
+        ),
+        ("[train]\nbatch = 2", "train.gradient_shards: 4 shards of a batch of 2: choose 1 to 2"),
+        (
+            "[source]\ntrain_items = 60001",
+            "2:15: source.train_items: 60001 items, but the source has 60000",
+        ),
+        (
+            "[source]\ntest_labels = \"x\"",
+            "2:15: source.test_labels: has no meaning for the embedded MNIST: set `source.kind` to \"idx\"",
+        ),
+        (
+            "[network]\npreset = \"mnist\"",
+            "2:10: network.preset: no network is called `mnist`: there are `mnist-cnn`, `tiny-cnn`",
+        ),
+        (
+            "[network]\npreset = \"mnist-cn\"",
+            "2:10: network.preset: no network is called `mnist-cn`: did you mean `mnist-cnn`?",
+        ),
+        (
+            "[network]\ninput = [28, 28, 1]\nlayers = []",
+            "3:10: network.layers: the net has no layers: it needs at least a `dense` layer with a unit for every class",
+        ),
+        (
+            "[network]\nlayers = [{ kind = \"relu\" }]",
+            "2:10: network.layers: need `input = [height, width, channels]` beside them",
+        ),
+        (
+            "[network]\ninput = [28, 28]\nlayers = []",
+            "2:9: network.input: must be [height, width, channels]",
+        ),
+        (
+            "[network]\ninput = [28, 28, 1]\nlayers = [{ kind = \"con2d\" }]",
+            "3:20: network.layers[0].kind: no layer is called `con2d`: did you mean `conv2d`?",
+        ),
+        (
+            "[network]\ninput = [28, 28, 1]\nlayers = [{ kind = \"conv2d\" }]",
+            "3:11: network.layers[0]: needs `filters`",
+        ),
+        (
+            "[network]\ninput = [28, 28, 1]\nlayers = [{ kind = \"dense\", units = 10 }]",
+            "3:11: network.layers[0]: layer 0 (dense) needs features, but gets an image of 28x28x1: put a `flatten` before it",
+        ),
+        (
+            "[network]\ninput = [2, 2, 1]\nlayers = [\n{ kind = \"relu\" },\n{ kind = \"conv2d\", filters = 1 }]",
+            "5:1: network.layers[1]: layer 1 (conv2d) needs an image of at least 3x3, but gets 2x2x1: remove a layer before it or use larger images",
+        ),
+        (
+            "[network]\ninput = [9, 9, 1]\nlayers = [{ kind = \"flatten\" }, { kind = \"dense\", units = 10 }]",
+            "2:9: network.input: is 9x9x1, but the images are 28x28x1",
+        ),
+        (
+            "[baselines]\nmodels = [\"linfa\"]",
+            "2:10: baselines.models: no baseline is called `linfa`: there are `linfa-logistic-regression`, `smartcore-random-forest`",
+        ),
+        (
+            "[control]\nline_bytes = 4096",
+            "2:14: control.line_bytes: 4096 is too little for a picture of `limits.image_bytes` (16777216): choose at least 22370648, or smaller pictures",
+        ),
+        ("seed = ", "1:8: this is no TOML: string values must be quoted, expected literal string"),
+    ];
+    for (text, expected) in cases {
+        let got = faults(text);
+        let got: Vec<&str> =
+            got.iter().map(|line| line.strip_prefix("folder/a.toml:").unwrap_or(line)).collect();
+        assert_eq!(got, [expected], "{text}");
+    }
+}
+
+#[test]
+fn all_faults_are_told_at_once_in_the_order_of_the_file() {
+    let text =
+        "[train]\nbatch = 0\nepochs = \"x\"\n[pool]\n[train.optimiser]\nkind = \"adm\"\nrate = 1\n";
+    let lines: Vec<String> = faults(text);
+    let places: Vec<&str> =
+        lines.iter().map(|line| line.split(": ").nth(1).expect("a field")).collect();
+    let expected =
+        ["train.batch", "train.epochs", "pool", "train.optimiser.kind", "train.optimiser.rate"];
+    assert_eq!(places, expected, "{lines:?}");
+}
+
+#[test]
+fn a_key_of_the_other_optimiser_is_refused() {
+    let text = "[train.optimiser]\nkind = \"sgd\"\nbeta1 = 0.9";
+    let expected = "folder/a.toml:3:1: train.optimiser.beta1: there is no such field: there are `kind`, `learning_rate`, `momentum`";
+    assert_eq!(faults(text), [expected]);
+}
+
+#[test]
+fn a_socket_path_too_long_is_told_before_anything_starts() {
+    let text = format!("[control]\nsocket = \"{}\"", "/s".repeat(60));
+    let told = faults(&text).join("\n");
+    assert!(told.starts_with("folder/a.toml:2:10: control.socket: "), "{told}");
+    assert!(told.contains("120 bytes, but a Unix socket's path holds 107"), "{told}");
+}
+
+#[test]
+fn an_empty_file_is_a_good_config() {
+    let config = checked("").expect("every value has a default");
+    assert_eq!(config.pipeline.network.name, "mnist-cnn");
+    assert_eq!(config.pipeline.pools.len(), STAGES.len());
+    assert!(config.pipeline.pools.values().all(|pool| pool.workers >= 1));
+}
+
+#[test]
+fn the_shipped_configs_are_good_and_the_manual_says_the_defaults() {
+    let shipped = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs").join(name);
+        RawConfig::from_file(&path).expect("a shipped config")
+    };
+    check(&shipped("mnist-quick.toml")).expect("a good config");
+    let manual = check(&shipped("mnist.toml")).expect("a good config");
+    let mut default = checked("").expect("a good config");
+    // But for the augmentation, which is for these digits.
+    default.pipeline.augmentation = manual.pipeline.augmentation;
+    default.pipeline.config_sha256 = manual.pipeline.config_sha256.clone();
+    assert_eq!(format!("{manual:#?}"), format!("{default:#?}"));
+}
+
+#[test]
+fn a_stage_without_a_value_of_its_own_has_that_of_all_pools() {
+    let text = "[pools]\nworkers = 3\nhang_after = \"5s\"\n[pools.train]\nworkers = 1";
+    let pools = checked(text).expect("a good config").pipeline.pools;
+    assert_eq!((pools[&StageKind::Train].workers, pools[&StageKind::Decode].workers), (1, 3));
+    assert_eq!(pools[&StageKind::Compare].hang_after_ms, 5000);
+}
+
+fn with_flag(
+    text: &str,
+    field: &str,
+    flag: &'static str,
+    value: FlagValue,
+) -> Result<Config, Faults> {
+    let mut raw = RawConfig::from_text(Path::new("folder/a.toml"), text);
+    raw.overlay(field, flag, Some(value));
+    check(&raw)
+}
+
+#[test]
+fn a_flag_wins_over_the_file_and_its_fault_names_the_flag() {
+    let text = "[pools]\nworkers = 3\n[pools.train]\nworkers = 1";
+    let config = with_flag(text, "pools.workers", "--workers", FlagValue::Whole(5));
+    let pools = config.expect("a good config").pipeline.pools;
+    assert!(pools.values().all(|pool| pool.workers == 5));
+    let fault = with_flag(text, "pools.workers", "--workers", FlagValue::Whole(0));
+    let told = fault.expect_err("no worker is no pool").to_string();
+    assert_eq!(told, "--workers: 0 is out of range: choose 1 to 256");
+}
+
+#[test]
+fn paths_in_the_file_are_relative_to_it_and_those_of_flags_to_us() {
+    let config = checked("[state]\ndir = \"state\"").expect("a good config");
+    assert_eq!(config.pipeline.state_dir, PathBuf::from("folder/state"));
+    let flag = FlagValue::Path("here".into());
+    let config = with_flag("[state]\ndir = \"x\"", "state.dir", "--state", flag);
+    assert_eq!(config.expect("a good config").pipeline.state_dir, PathBuf::from("here"));
+}
+
+#[test]
+fn layers_and_optimisers_are_read_as_they_are_written() {
+    let text = "[network]\ninput = [28, 28, 1]\nlayers = [{ kind = \"flatten\" }, { kind = \"dense\", units = 10 }]\n\
+                [train.optimiser]\nkind = \"sgd\"\nmomentum = 0.5";
+    let pipeline = checked(text).expect("a good config").pipeline;
+    assert_eq!(pipeline.network.layers, [LayerSpec::Flatten, LayerSpec::Dense { units: 10 }]);
+    let sgd = Optimiser::Sgd { learning_rate: 0.01, momentum: 0.5 };
+    assert_eq!(pipeline.train.optimiser, sgd);
+}
+
+#[test]
+fn the_fingerprint_depends_on_what_decides_the_result_and_on_nothing_else() {
+    let sha256 = |text: &str| checked(text).expect("a good config").pipeline.config_sha256;
+    let plain = sha256("");
+    let same = [
+        "# a remark",
+        "seed = 0x1",
+        "[pools]\nworkers = 7\nwindow = 3",
+        "[train]\nupdate_slices = 2",
+        "[control]\nclients = 3",
+        "[state]\ndir = \"x\"",
+        "[supervision]\nrestarts_max = 1",
+        "[limits]\nsource_bytes = 1000000000",
+    ];
+    for text in same {
+        assert_eq!(sha256(text), plain, "{text}");
+    }
+    let other = [
+        "seed = 2",
+        "[train]\nepochs = 2",
+        "[train]\ngradient_shards = 2",
+        "[train]\nschedule = \"cosine\"",
+        "[train.optimiser]\nlearning_rate = 0.002",
+        "[augment]\nshift = 1",
+        "[preprocess]\nmean = 0",
+        "[source]\ntrain_items = 60000",
+        "[network]\npreset = \"tiny-cnn\"",
+        "[baselines]\nmodels = []",
+    ];
+    for text in other {
+        assert_ne!(sha256(text), plain, "{text}");
+    }
+    assert_eq!(plain.len(), 64);
+}
+
+#[test]
+fn no_text_makes_the_checker_panic() {
+    let manual = include_str!("../../configs/mnist.toml");
+    for end in (0..manual.len()).filter(|end| manual.is_char_boundary(*end)).step_by(7) {
+        let _ = checked(&manual[..end]).map_err(|faults| faults.render(false));
+    }
+    for hostile in [
+        "\u{0}",
+        "[[[[",
+        "a.b.c.d = 1",
+        "\u{feff}seed = 1",
+        "seed = 1\r\n[train]\r\n",
+        "[[network]]",
+        "[network]\nlayers = [1, [], {}]\ninput = [99999999999999999999]",
+    ] {
+        let _ = checked(hostile).map_err(|faults| faults.render(false));
+    }
+    let _ =
+        checked(&format!("seed = {}", "[".repeat(100_000))).map_err(|faults| faults.render(false));
+}
