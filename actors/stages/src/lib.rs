@@ -1,1 +1,37 @@
-//! TBD
+//! The way of one item, from raw bytes to a prediction: one module a stage, and the flow that joins them.
+//!
+//! A stage's worker is a pure function of its task; it knows no other stage. What follows from an outcome is decided in
+//! [`flow`], under the kernel's lock, in places that do not depend on who was first. [`Pipeline`] is the handle on it all.
+//!
+//! In the order of an item's way:
+
+pub mod kinds;
+pub mod settings;
+mod plan;
+mod stage;
+mod ingest;
+mod decode;
+mod preprocess;
+mod augment;
+mod batch;
+mod train;
+mod evaluate;
+pub mod model;
+mod deploy;
+mod predict;
+mod compare;
+mod flow;
+mod assemble;
+pub mod status;
+pub mod results;
+pub mod chaos;
+pub mod pipeline;
+mod view;
+
+pub use chaos::ChaosPlan;
+pub use kinds::{STAGES, StageKind};
+pub use model::{OpenModelError, PredictError, Prediction, SavedModel};
+pub use pipeline::{Death, JobError, KillError, Pipeline, StartError};
+pub use results::{BaselineResult, Results, StageResult, TestResult, TrainingResult};
+pub use settings::PipelineSettings;
+pub use status::Status;

@@ -1,0 +1,48 @@
+//! One item -> its variant for this epoch, keyed by (seed, epoch, item): whichever worker makes it, it is the same.
+
+use crate::{
+    flow::samples::Sample,
+    plan::Plan,
+    stage::{Outcome, Stage, Task},
+};
+use planaria_kernel::{Pulse, WorkerError};
+use planaria_random::{Purpose, Stream};
+use std::sync::Arc;
+
+/// A preprocessed item, and when it is wanted.
+pub(crate) struct Original {
+    pub(crate) sample: Arc<Sample>,
+    pub(crate) epoch: u32,
+}
+
+/// Varies one item.
+pub(crate) struct Augment(pub(crate) Arc<Plan>);
+
+impl Stage for Augment {
+    type Task = Original;
+    type Made = Vec<f32>;
+
+    fn accept(task: Task) -> Option<Original> {
+        if let Task::Augment(original) = task { Some(original) } else { None }
+    }
+
+    fn answer(made: Vec<f32>) -> Outcome {
+        Outcome::Augment(made)
+    }
+
+    fn work(&mut self, original: Original, pulse: &Pulse) -> Result<Vec<f32>, WorkerError> {
+        pulse.beat()?;
+        let settings = &self.0.settings;
+        let Original { sample, epoch } = original;
+        let mut stream = Stream::new(settings.seed, Purpose::Augment, epoch, sample.item);
+        let mut varied = vec![0.0; sample.image.len()];
+        settings.augmentation.apply(
+            &sample.image,
+            self.0.source.shape(),
+            settings.normalise.background(),
+            &mut stream,
+            &mut varied,
+        );
+        Ok(varied)
+    }
+}

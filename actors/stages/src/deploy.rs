@@ -1,0 +1,108 @@
+//! An evaluated model -> a file, whole or not at all; its commit makes it the one that answers.
+
+use crate::{
+    model::Model,
+    plan::Plan,
+    stage::{Outcome, Stage, Task, failed},
+};
+use planaria_durable::whole_file;
+use planaria_kernel::{Pulse, WorkerError};
+use planaria_learn::{Score, weights_sha256};
+use std::{
+    collections::BTreeMap,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// A model that is to answer from now on.
+pub(crate) struct Candidate {
+    pub(crate) model: Arc<Model>,
+    /// Steps of training behind it.
+    pub(crate) step: u64,
+    pub(crate) score: Arc<Score>,
+    /// A file of an earlier version that nobody needs any more.
+    pub(crate) retired: Option<PathBuf>,
+}
+
+/// A deployed model's file.
+pub(crate) struct Deployed {
+    pub(crate) file: PathBuf,
+    pub(crate) weights_sha256: String,
+}
+
+/// Writes one model.
+pub(crate) struct Deploy(pub(crate) Arc<Plan>);
+
+impl Stage for Deploy {
+    type Task = Candidate;
+    type Made = Deployed;
+
+    fn accept(task: Task) -> Option<Candidate> {
+        if let Task::Deploy(candidate) = task { Some(candidate) } else { None }
+    }
+
+    fn answer(made: Deployed) -> Outcome {
+        Outcome::Deploy(made)
+    }
+
+    fn work(&mut self, candidate: Candidate, pulse: &Pulse) -> Result<Deployed, WorkerError> {
+        pulse.beat()?;
+        let Candidate { model, step, score, retired } = candidate;
+        let plan = &self.0;
+        let weights_sha256 = weights_sha256(&model.parameters);
+        let metadata = metadata(plan, step, &score, &weights_sha256);
+        let bytes = model.to_bytes(metadata).map_err(failed)?;
+        pulse.beat()?;
+        let file = file_name(plan, step, &weights_sha256);
+        // Its name is its content: a worker taken for dead that wakes up late writes the same bytes again.
+        whole_file::write(&file, &bytes).map_err(failed)?;
+        if let Some(retired) = retired {
+            remove(&retired)?;
+        }
+        Ok(Deployed { file, weights_sha256 })
+    }
+}
+
+fn file_name(plan: &Plan, step: u64, weights_sha256: &str) -> PathBuf {
+    let name = &plan.settings.network.name;
+    let hash = &weights_sha256[..12];
+    models_folder(plan).join(format!("{name}-step-{step:06}-{hash}.safetensors"))
+}
+
+/// Where models are kept.
+pub(crate) fn models_folder(plan: &Plan) -> PathBuf {
+    plan.settings.state_dir.join("models")
+}
+
+fn remove(file: &Path) -> Result<(), WorkerError> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(failed(format!("cannot remove {}: {error}", file.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the file says of the model, beside how to use it.
+fn metadata(
+    plan: &Plan,
+    step: u64,
+    score: &Score,
+    weights_sha256: &str,
+) -> BTreeMap<String, String> {
+    let settings = &plan.settings;
+    let pairs = [
+        ("planaria_version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("network", settings.network.name.clone()),
+        ("config_sha256", settings.config_sha256.clone()),
+        ("seed", settings.seed.to_string()),
+        ("step", step.to_string()),
+        ("epoch", (plan.epoch_of(step.saturating_sub(1)) + 1).to_string()),
+        ("test_accuracy", score.accuracy().to_string()),
+        ("test_loss", score.mean_loss().to_string()),
+        ("training_data_sha256", plan.source.sha256().to_owned()),
+        ("weights_sha256", weights_sha256.to_owned()),
+    ];
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}

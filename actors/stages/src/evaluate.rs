@@ -1,0 +1,59 @@
+//! Weights and held-out items -> scores.
+
+use crate::{
+    flow::samples::Sample,
+    plan::Plan,
+    stage::{Outcome, Stage, Task},
+};
+use planaria_kernel::{Pulse, WorkerError};
+use planaria_learn::{Score, Workspace};
+use std::sync::Arc;
+
+/// A fixed part of the held-out items, and the weights to judge.
+pub(crate) struct Block {
+    pub(crate) parameters: Arc<Vec<f32>>,
+    pub(crate) samples: Vec<Arc<Sample>>,
+}
+
+/// Scores one block.
+pub(crate) struct Evaluate {
+    plan: Arc<Plan>,
+    workspace: Workspace,
+    images: Vec<f32>,
+}
+
+impl Evaluate {
+    pub(crate) fn new(plan: Arc<Plan>) -> Self {
+        let workspace = plan.network.workspace(plan.settings.evaluate.block);
+        Evaluate { plan, workspace, images: Vec::new() }
+    }
+}
+
+impl Stage for Evaluate {
+    type Task = Block;
+    type Made = Score;
+
+    fn accept(task: Task) -> Option<Block> {
+        if let Task::Evaluate(block) = task { Some(block) } else { None }
+    }
+
+    fn answer(made: Score) -> Outcome {
+        Outcome::Evaluate(made)
+    }
+
+    fn work(&mut self, block: Block, pulse: &Pulse) -> Result<Score, WorkerError> {
+        let network = &self.plan.network;
+        self.images.clear();
+        for sample in &block.samples {
+            self.images.extend_from_slice(&sample.image);
+        }
+        let mut probabilities = vec![0.0; block.samples.len() * network.classes()];
+        let mut beat = || pulse.beat();
+        let (images, workspace) = (&self.images, &mut self.workspace);
+        network.predict(&block.parameters, images, workspace, &mut probabilities, &mut beat)?;
+        let labels: Vec<u8> = block.samples.iter().map(|sample| sample.label).collect();
+        let mut score = Score::new(network.classes());
+        score.add(&probabilities, &labels);
+        Ok(score)
+    }
+}

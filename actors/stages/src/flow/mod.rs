@@ -1,0 +1,206 @@
+//! What follows from what: the pipeline's state beside its ledgers, changed by commits alone.
+//!
+//! Every outcome goes to a place of its own (an item's, a shard's, a block's); what depends on several waits until all
+//! their places are full. So no result depends on who was first, and whatever dies leaves full places behind.
+
+mod comparison;
+mod evaluation;
+mod predictions;
+pub(crate) mod samples;
+mod training;
+
+pub(crate) use evaluation::Deployment;
+pub(crate) use predictions::Reply;
+
+use crate::{
+    kinds::{STAGES, StageKind},
+    plan::Plan,
+    results::BaselineResult,
+    stage::{Outcome, Task},
+};
+use comparison::Comparison;
+use evaluation::Evaluation;
+use planaria_kernel::{Done, ExitCause, Flow, Intake, ItemId, StageId};
+use predictions::Predictions;
+use samples::Samples;
+use std::sync::Arc;
+use tokio::sync::watch;
+use training::Training;
+
+/// How far the job is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Something is still to be trained, evaluated, deployed or compared.
+    Running,
+    /// All of it is done.
+    Done,
+    /// It cannot be done, for this reason.
+    Failed(String),
+}
+
+/// The state of a pipeline.
+pub(crate) struct PipelineFlow {
+    pub(crate) samples: Samples,
+    pub(crate) training: Training,
+    pub(crate) evaluation: Evaluation,
+    pub(crate) predictions: Predictions,
+    pub(crate) comparison: Comparison,
+    pub(crate) progress: watch::Sender<Progress>,
+    draining: bool,
+}
+
+/// The number of a stage in the kernel.
+pub(crate) fn id(kind: StageKind) -> StageId {
+    let at = STAGES.iter().position(|stage| *stage == kind);
+    StageId(at.expect("every kind is in the list") as u16)
+}
+
+impl PipelineFlow {
+    pub(crate) fn new(plan: Arc<Plan>) -> Self {
+        PipelineFlow {
+            samples: Samples::new(plan.clone()),
+            training: Training::new(plan.clone()),
+            evaluation: Evaluation::new(plan.clone()),
+            predictions: Predictions::new(plan.settings.predict.capacity),
+            comparison: Comparison::new(plan),
+            progress: watch::Sender::new(Progress::Running),
+            draining: false,
+        }
+    }
+
+    /// Accepts the first items.
+    pub(crate) fn begin(&mut self, intake: &mut Intake<'_>) {
+        self.predictions.begin(intake);
+        self.advance(intake);
+    }
+
+    /// Admits nothing more; what is accepted ends.
+    pub(crate) fn drain(&mut self, intake: &mut Intake<'_>) {
+        self.draining = true;
+        self.predictions.close(intake);
+    }
+
+    /// True once `drain` was called.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    /// A picture to be answered. The reply comes through `reply`, at once when it cannot be accepted.
+    pub(crate) fn ask(&mut self, image: Vec<u8>, reply: Reply, intake: &mut Intake<'_>) {
+        self.predictions.ask(image, reply, intake);
+    }
+
+    /// The figures of the baselines that are done.
+    pub(crate) fn baselines(&self) -> Vec<BaselineResult> {
+        self.comparison.results()
+    }
+
+    /// Admits what has become possible, stage by stage.
+    fn advance(&mut self, intake: &mut Intake<'_>) {
+        if self.draining || *self.progress.borrow() != Progress::Running {
+            return;
+        }
+        let reach = self.training.reach(intake);
+        self.samples.advance(reach, intake);
+        self.training.advance(&self.samples, intake);
+        self.evaluation.advance(&self.samples, intake);
+        if self.evaluation.has_room() {
+            self.training.begin_step(intake);
+        }
+        self.comparison.advance(&self.samples, intake);
+        let is_done = self.training.is_done()
+            && self.evaluation.is_idle()
+            && self.comparison.is_done()
+            && self.samples.is_complete();
+        if is_done {
+            self.progress.send_replace(Progress::Done);
+        }
+    }
+
+    fn fail(&mut self, reason: String) {
+        self.progress.send_if_modified(|progress| {
+            let is_first = !matches!(progress, Progress::Failed(_));
+            if is_first {
+                *progress = Progress::Failed(reason);
+            }
+            is_first
+        });
+    }
+}
+
+impl Flow for PipelineFlow {
+    type Input = Task;
+    type Output = Outcome;
+
+    fn input(&mut self, stage: StageId, item: ItemId) -> Task {
+        let ordinal = item.0;
+        match STAGES[usize::from(stage.0)] {
+            StageKind::Ingest => Task::Ingest(self.samples.address(ordinal)),
+            StageKind::Decode => Task::Decode(self.samples.raw(ordinal)),
+            StageKind::Preprocess => Task::Preprocess(self.samples.decoded(ordinal)),
+            StageKind::Augment => Task::Augment(self.training.original(ordinal, &self.samples)),
+            StageKind::Batch => Task::Batch(self.training.members(ordinal)),
+            StageKind::Train => Task::Train(self.training.task(ordinal)),
+            StageKind::Evaluate => Task::Evaluate(self.evaluation.block(ordinal, &self.samples)),
+            StageKind::Deploy => Task::Deploy(self.evaluation.candidate()),
+            StageKind::Predict => {
+                Task::Predict(self.predictions.request(ordinal, self.evaluation.deployed()))
+            }
+            StageKind::Compare => Task::Compare(self.comparison.round(ordinal, &self.samples)),
+        }
+    }
+
+    fn commit(&mut self, _: StageId, item: ItemId, done: Done<Outcome>, intake: &mut Intake<'_>) {
+        let ordinal = item.0;
+        match done.output {
+            Outcome::Ingest(raw) => self.samples.ingested(ordinal, raw, intake),
+            Outcome::Decode(pixels) => self.samples.was_decoded(ordinal, pixels, intake),
+            Outcome::Preprocess(image) => self.samples.preprocessed(ordinal, image),
+            Outcome::Augment(image) => {
+                self.training.augmented(ordinal, Some(image), &self.samples, intake);
+            }
+            Outcome::Batch(batch) => match self.training.batched(ordinal, batch) {
+                Ok(()) => {}
+                Err(reason) => self.fail(reason),
+            },
+            Outcome::Train(outcome) => match self.training.committed(ordinal, outcome, intake) {
+                Ok(Some(version)) => self.evaluation.request(version),
+                Ok(None) => {}
+                Err(reason) => self.fail(reason),
+            },
+            Outcome::Evaluate(score) => self.evaluation.scored(ordinal, score, intake),
+            Outcome::Deploy(deployed) => self.evaluation.was_deployed(deployed, intake),
+            Outcome::Predict(answer) => self.predictions.answered(ordinal, answer),
+            Outcome::Compare(outcome) => {
+                self.comparison.committed(ordinal, outcome, done.busy, intake);
+            }
+        }
+        self.advance(intake);
+    }
+
+    fn give_up(
+        &mut self,
+        stage: StageId,
+        item: ItemId,
+        cause: &ExitCause,
+        intake: &mut Intake<'_>,
+    ) {
+        let ordinal = item.0;
+        let kind = STAGES[usize::from(stage.0)];
+        match kind {
+            StageKind::Ingest | StageKind::Decode | StageKind::Preprocess => {
+                self.samples.lost(kind, ordinal, intake);
+            }
+            StageKind::Augment => self.training.augmented(ordinal, None, &self.samples, intake),
+            StageKind::Predict => self.predictions.gave_up(ordinal, cause),
+            StageKind::Batch
+            | StageKind::Train
+            | StageKind::Evaluate
+            | StageKind::Deploy
+            | StageKind::Compare => {
+                self.fail(format!("{kind} gave up item {ordinal}, last by {cause}"));
+            }
+        }
+        self.advance(intake);
+    }
+}

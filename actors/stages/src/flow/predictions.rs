@@ -1,0 +1,87 @@
+//! Requests for predictions: each is answered exactly once, by the newest model at the time it is leased.
+
+use super::{evaluation::Deployment, id};
+use crate::{
+    kinds::StageKind,
+    model::{PredictError, Prediction},
+    predict::{Answer, Request},
+};
+use planaria_kernel::{ExitCause, Intake, ItemId};
+use std::{collections::BTreeMap, sync::Arc};
+use tokio::sync::oneshot;
+
+/// All ordinals: set when there is a model to answer with.
+pub(crate) const NO_LIMIT: ItemId = ItemId(u64::MAX - 1);
+
+/// Where an answer is waited for.
+pub(crate) type Reply = oneshot::Sender<Result<Prediction, PredictError>>;
+
+struct Pending {
+    image: Arc<Vec<u8>>,
+    reply: Reply,
+}
+
+/// The mailbox of predict.
+pub(crate) struct Predictions {
+    capacity: usize,
+    next: u64,
+    pending: BTreeMap<u64, Pending>,
+    closed: bool,
+}
+
+impl Predictions {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Predictions { capacity, next: 0, pending: BTreeMap::new(), closed: false }
+    }
+
+    /// Requests wait until a first model is deployed.
+    pub(crate) fn begin(&mut self, intake: &mut Intake<'_>) {
+        intake.raise_limit(id(StageKind::Predict), ItemId(0));
+    }
+
+    /// Takes no more requests; those that wait without a model end without an answer.
+    pub(crate) fn close(&mut self, intake: &mut Intake<'_>) {
+        self.closed = true;
+        intake.raise_limit(id(StageKind::Predict), NO_LIMIT);
+    }
+
+    pub(crate) fn ask(&mut self, image: Vec<u8>, reply: Reply, intake: &mut Intake<'_>) {
+        let refusal = if self.closed {
+            Some(PredictError::Stopping)
+        } else if self.pending.len() >= self.capacity {
+            Some(PredictError::Busy { capacity: self.capacity })
+        } else {
+            None
+        };
+        if let Some(refusal) = refusal {
+            let _ = reply.send(Err(refusal)); // whoever asked may have gone
+            return;
+        }
+        self.pending.insert(self.next, Pending { image: Arc::new(image), reply });
+        intake.accept(id(StageKind::Predict), ItemId(self.next));
+        self.next += 1;
+    }
+
+    pub(crate) fn request(&self, ordinal: u64, deployed: Option<&Deployment>) -> Request {
+        let pending = &self.pending[&ordinal];
+        match deployed {
+            Some(deployed) if !pending.reply.is_closed() => {
+                Request::Picture { image: pending.image.clone(), model: deployed.model.clone() }
+            }
+            _ => Request::Nothing,
+        }
+    }
+
+    pub(crate) fn answered(&mut self, ordinal: u64, answer: Answer) {
+        self.reply(ordinal, answer.unwrap_or(Err(PredictError::Stopping)));
+    }
+
+    pub(crate) fn gave_up(&mut self, ordinal: u64, cause: &ExitCause) {
+        self.reply(ordinal, Err(PredictError::DeadLetter { cause: cause.to_string() }));
+    }
+
+    fn reply(&mut self, ordinal: u64, answer: Result<Prediction, PredictError>) {
+        let pending = self.pending.remove(&ordinal).expect("a request is answered once");
+        let _ = pending.reply.send(answer); // whoever asked may have gone
+    }
+}

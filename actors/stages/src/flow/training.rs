@@ -1,0 +1,327 @@
+//! From samples to versions of the weights: augment, batch, train.
+//!
+//! Ordinals: an item of augment is `epoch * usable + position`, of batch the step, of train `step * (G + S + 1) + part`: G
+//! gradient shards, then S slices of the update, then the publication.
+
+use super::{evaluation::Version, id, samples::Samples};
+use crate::{
+    augment::Original,
+    batch::{Batch, Members, Variant},
+    kinds::StageKind,
+    plan::Plan,
+    train::{GradientShard, GradientTask, TrainOutcome, TrainTask, UpdateTask, UpdatedSlice},
+};
+use planaria_kernel::{Intake, ItemId, intensity::Ms};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
+
+/// Spare pieces of memory that are kept for the next step, of each kind.
+const SPARES_MAX: usize = 64;
+
+/// A step whose batch is being trained.
+struct Step {
+    /// By gradient shard.
+    gradients: Vec<Option<Arc<GradientShard>>>,
+    /// By slice.
+    updated: Vec<Option<Arc<UpdatedSlice>>>,
+}
+
+/// The training's state.
+pub(crate) struct Training {
+    plan: Arc<Plan>,
+    /// The next ordinal of augment to be admitted.
+    next_variant: u64,
+    /// Variants that wait for their batch; none when the item was lost.
+    variants: BTreeMap<u64, Option<Arc<Variant>>>,
+    /// How many variants of a step are settled.
+    gathered: BTreeMap<u64, u64>,
+    batches: BTreeMap<u64, Arc<Batch>>,
+    /// Steps done: the version of `parameters`.
+    step: u64,
+    current: Option<Step>,
+    parameters: Arc<Vec<f32>>,
+    slices: Vec<Arc<UpdatedSlice>>,
+    spare_gradients: Vec<Vec<f32>>,
+    spare_slices: Vec<UpdatedSlice>,
+    spare_parameters: Vec<Vec<f32>>,
+    loss: Option<f64>,
+    began: Option<Ms>,
+    last: Ms,
+}
+
+/// How far the training is.
+pub(crate) struct TrainingProgress {
+    pub(crate) step: u64,
+    pub(crate) loss: Option<f64>,
+    /// Since the first step began, up to the last one's end.
+    pub(crate) milliseconds: Ms,
+}
+
+impl Training {
+    pub(crate) fn new(plan: Arc<Plan>) -> Self {
+        let parameters = plan.network.initial_parameters(plan.settings.seed);
+        let per_parameter = plan.settings.train.optimiser.state_len_per_parameter();
+        let slices = (0..plan.settings.train.update_slices).map(|slice| {
+            let state = vec![0.0; slice_range(&plan, slice).len() * per_parameter];
+            Arc::new(UpdatedSlice { parameters: Vec::new(), state })
+        });
+        Training {
+            slices: slices.collect(),
+            next_variant: 0,
+            variants: BTreeMap::new(),
+            gathered: BTreeMap::new(),
+            batches: BTreeMap::new(),
+            step: 0,
+            current: None,
+            parameters: Arc::new(parameters),
+            spare_gradients: Vec::new(),
+            spare_slices: Vec::new(),
+            spare_parameters: Vec::new(),
+            loss: None,
+            began: None,
+            last: 0,
+            plan,
+        }
+    }
+
+    pub(crate) fn progress(&self) -> TrainingProgress {
+        let milliseconds = self.began.map_or(0, |began| self.last.saturating_sub(began));
+        TrainingProgress { step: self.step, loss: self.loss, milliseconds }
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.step == self.plan.steps()
+    }
+
+    /// How many training items, in the first epoch's order, may be on their way: the bound on the stages before.
+    pub(crate) fn reach(&self, intake: &Intake<'_>) -> u64 {
+        let ahead = intake.mailbox(id(StageKind::Preprocess));
+        (self.step + intake.mailbox(id(StageKind::Batch)) + 1) * self.plan.batch() + ahead
+    }
+
+    /// Admits the variants of the steps that are near.
+    pub(crate) fn advance(&mut self, samples: &Samples, intake: &mut Intake<'_>) {
+        let augment = id(StageKind::Augment);
+        let near = self.step + intake.mailbox(id(StageKind::Batch));
+        let room = intake.oldest_unfinished(augment).0 + intake.mailbox(augment);
+        let end = (near.min(self.plan.steps()) * self.plan.batch()).min(room);
+        while self.next_variant < end {
+            let ordinal = self.next_variant;
+            let (epoch, position) = self.epoch_and_position(ordinal);
+            if epoch == 0 && position >= samples.train_settled() {
+                break;
+            }
+            if epoch > 0 && !samples.is_complete() {
+                break;
+            }
+            self.next_variant += 1;
+            match self.sample_position(epoch, position, samples) {
+                Some(_) => intake.accept(augment, ItemId(ordinal)),
+                None => {
+                    intake.skip(augment, ItemId(ordinal));
+                    self.settle_variant(ordinal, None, intake);
+                }
+            }
+        }
+    }
+
+    /// Begins the next step when its batch is there.
+    pub(crate) fn begin_step(&mut self, intake: &mut Intake<'_>) {
+        if self.current.is_some() || !self.batches.contains_key(&self.step) {
+            return;
+        }
+        let train = &self.plan.settings.train;
+        self.began.get_or_insert(intake.now());
+        self.current = Some(Step {
+            gradients: vec![const { None }; train.gradient_shards],
+            updated: vec![const { None }; train.update_slices],
+        });
+        self.accept_parts(0..train.gradient_shards, intake);
+    }
+
+    pub(crate) fn original(&self, ordinal: u64, samples: &Samples) -> Original {
+        let (epoch, position) = self.epoch_and_position(ordinal);
+        let sample = self.sample_position(epoch, position, samples);
+        Original { sample: sample.expect("a lost item is not augmented"), epoch }
+    }
+
+    pub(crate) fn augmented(
+        &mut self,
+        ordinal: u64,
+        image: Option<Vec<f32>>,
+        samples: &Samples,
+        intake: &mut Intake<'_>,
+    ) {
+        let (epoch, position) = self.epoch_and_position(ordinal);
+        let sample = self.sample_position(epoch, position, samples);
+        let variant = image.zip(sample).map(|(image, sample)| {
+            Arc::new(Variant { image, label: sample.label, item: sample.item })
+        });
+        self.settle_variant(ordinal, variant, intake);
+    }
+
+    pub(crate) fn members(&self, step: u64) -> Members {
+        let ordinals = step * self.plan.batch()..(step + 1) * self.plan.batch();
+        Members(self.variants.range(ordinals).filter_map(|(_, variant)| variant.clone()).collect())
+    }
+
+    pub(crate) fn batched(&mut self, step: u64, batch: Batch) -> Result<(), String> {
+        for ordinal in step * self.plan.batch()..(step + 1) * self.plan.batch() {
+            self.variants.remove(&ordinal);
+        }
+        self.gathered.remove(&step);
+        if batch.len() == 0 {
+            return Err(format!("step {step}: every item of its batch was given up"));
+        }
+        self.batches.insert(step, Arc::new(batch));
+        Ok(())
+    }
+
+    pub(crate) fn task(&mut self, ordinal: u64) -> TrainTask {
+        let train = &self.plan.settings.train;
+        let part = (ordinal % self.parts()) as usize;
+        let current = self.current.as_ref().expect("a part belongs to the current step");
+        if part < train.gradient_shards {
+            return TrainTask::Gradient(GradientTask {
+                parameters: self.parameters.clone(),
+                batch: self.batches[&self.step].clone(),
+                shard: part,
+                epoch: self.plan.epoch_of(self.step),
+                buffer: self.spare_gradients.pop().unwrap_or_default(),
+            });
+        }
+        let slice = part - train.gradient_shards;
+        if slice < train.update_slices {
+            return TrainTask::Update(UpdateTask {
+                shards: current.gradients.iter().flatten().cloned().collect(),
+                parameters: self.parameters.clone(),
+                before: self.slices[slice].clone(),
+                range: slice_range(&self.plan, slice),
+                step: self.step,
+                buffer: self.spare_slices.pop().unwrap_or_default(),
+            });
+        }
+        let slices = current.updated.iter().flatten().cloned().collect();
+        TrainTask::Publish(slices, self.spare_parameters.pop().unwrap_or_default())
+    }
+
+    /// Puts an outcome into its place; the last one of a step may give a version to be evaluated.
+    pub(crate) fn committed(
+        &mut self,
+        ordinal: u64,
+        outcome: TrainOutcome,
+        intake: &mut Intake<'_>,
+    ) -> Result<Option<Version>, String> {
+        let (shards, slices) =
+            (self.plan.settings.train.gradient_shards, self.plan.settings.train.update_slices);
+        let part = (ordinal % self.parts()) as usize;
+        let current = self.current.as_mut().expect("a part belongs to the current step");
+        match outcome {
+            TrainOutcome::Gradient(shard) => {
+                current.gradients[part] = Some(Arc::new(shard));
+                if current.gradients.iter().all(Option::is_some) {
+                    self.accept_parts(shards..shards + slices, intake);
+                }
+                Ok(None)
+            }
+            TrainOutcome::Update(slice) => {
+                current.updated[part - shards] = Some(Arc::new(slice));
+                if current.updated.iter().all(Option::is_some) {
+                    self.accept_parts(shards + slices..shards + slices + 1, intake);
+                }
+                Ok(None)
+            }
+            TrainOutcome::Publish(parameters) => self.publish(parameters, intake.now()),
+        }
+    }
+
+    /// One swap publishes the next version, frees the places and ends the batch.
+    fn publish(&mut self, parameters: Vec<f32>, now: Ms) -> Result<Option<Version>, String> {
+        let current = self.current.take().expect("a step is published once");
+        let batch = self.batches.remove(&self.step).expect("its batch is kept until now");
+        let losses = current.gradients.iter().flatten().map(|shard| shard.loss.loss_sum);
+        let loss = losses.sum::<f64>() / batch.len() as f64;
+        let before = std::mem::replace(&mut self.parameters, Arc::new(parameters));
+        let updated = current.updated.into_iter().flatten().collect();
+        let slices = std::mem::replace(&mut self.slices, updated);
+        self.keep_spares(before, slices, current.gradients);
+        self.step += 1;
+        self.loss = Some(loss);
+        self.last = now;
+        if !loss.is_finite() {
+            let (step, epoch) = (self.step, self.plan.epoch_of(self.step - 1) + 1);
+            return Err(format!(
+                "step {step} (epoch {epoch}): the loss is {loss}: lower `train.optimiser.learning_rate`"
+            ));
+        }
+        let every = self.plan.settings.evaluate.every_steps;
+        let is_due = self.step.is_multiple_of(self.plan.steps_per_epoch)
+            || every.is_some_and(|every| self.step.is_multiple_of(every));
+        Ok(is_due.then(|| Version { step: self.step, parameters: self.parameters.clone() }))
+    }
+
+    /// Memory that nobody else holds serves again.
+    fn keep_spares(
+        &mut self,
+        parameters: Arc<Vec<f32>>,
+        slices: Vec<Arc<UpdatedSlice>>,
+        gradients: Vec<Option<Arc<GradientShard>>>,
+    ) {
+        self.spare_parameters.extend(Arc::into_inner(parameters));
+        self.spare_slices.extend(slices.into_iter().filter_map(Arc::into_inner));
+        let gradients = gradients.into_iter().flatten().filter_map(Arc::into_inner);
+        self.spare_gradients.extend(gradients.map(|shard| shard.gradient));
+        self.spare_parameters.truncate(2);
+        self.spare_slices.truncate(SPARES_MAX);
+        self.spare_gradients.truncate(SPARES_MAX);
+    }
+
+    fn settle_variant(
+        &mut self,
+        ordinal: u64,
+        variant: Option<Arc<Variant>>,
+        intake: &mut Intake<'_>,
+    ) {
+        self.variants.insert(ordinal, variant);
+        let step = ordinal / self.plan.batch();
+        let gathered = self.gathered.entry(step).or_default();
+        *gathered += 1;
+        if *gathered == self.plan.batch() {
+            intake.accept(id(StageKind::Batch), ItemId(step));
+        }
+    }
+
+    fn accept_parts(&self, parts: Range<usize>, intake: &mut Intake<'_>) {
+        let first = self.step * self.parts();
+        for part in parts {
+            intake.accept(id(StageKind::Train), ItemId(first + part as u64));
+        }
+    }
+
+    /// Items of train a step.
+    fn parts(&self) -> u64 {
+        let train = &self.plan.settings.train;
+        (train.gradient_shards + train.update_slices + 1) as u64
+    }
+
+    fn epoch_and_position(&self, ordinal: u64) -> (u32, u64) {
+        let usable = self.plan.steps_per_epoch * self.plan.batch();
+        ((ordinal / usable) as u32, ordinal % usable)
+    }
+
+    /// The sample at a position of an epoch's order. Samples lie in the first epoch's order.
+    fn sample_position(
+        &self,
+        epoch: u32,
+        position: u64,
+        samples: &Samples,
+    ) -> Option<Arc<super::samples::Sample>> {
+        let at = if epoch == 0 { position } else { self.plan.shuffle(epoch).item_at(position) };
+        samples.train_at(at).cloned()
+    }
+}
+
+/// The parameters of a slice of the update.
+fn slice_range(plan: &Plan, slice: usize) -> Range<usize> {
+    let (count, slices) = (plan.network.parameter_count(), plan.settings.train.update_slices);
+    count * slice / slices..count * (slice + 1) / slices
+}

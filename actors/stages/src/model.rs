@@ -1,0 +1,256 @@
+//! A model: weights, and everything that is needed to answer a picture with them.
+
+use planaria_data::{Codec, Fit, Invert, Limits, Normalise, fit_to};
+use planaria_kernel::Interrupt;
+use planaria_learn::{ModelError, Network, Shape, Workspace, model_file, weights_sha256};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// The key of a model file's metadata that holds its [`Preprocessing`].
+const PREPROCESSING: &str = "preprocessing";
+
+/// The largest model file that is read: no weights of ours come near it.
+const FILE_BYTES_MAX: u64 = 2 << 30;
+
+/// How a user's picture becomes what the network expects: the same in the pipeline and with a saved model.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preprocessing {
+    /// Standardisation of numbers in [0, 1].
+    pub mean: f32,
+    /// Its deviation.
+    pub deviation: f32,
+    /// When brightness is inverted.
+    pub invert: Invert,
+    /// How the picture is brought to the input's size.
+    pub fit: Fit,
+}
+
+/// Weights with their network and preprocessing.
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) network: Arc<Network>,
+    pub(crate) parameters: Arc<Vec<f32>>,
+    pub(crate) preprocessing: Preprocessing,
+    pub(crate) limits: Limits,
+    /// Counts deployments, from 1; 0 for a saved model.
+    pub(crate) version: u64,
+}
+
+/// The answer to a picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prediction {
+    /// The class with the greatest probability.
+    pub class: usize,
+    /// Its probability.
+    pub probability: f32,
+    /// The probabilities of all classes.
+    pub probabilities: Vec<f32>,
+    /// The version of the model that answered; 0 for a saved model.
+    pub model: u64,
+}
+
+/// Why a picture has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PredictError {
+    /// Too many requests wait.
+    #[error("busy: {capacity} predictions are waiting; ask again later")]
+    Busy {
+        /// How many may wait.
+        capacity: usize,
+    },
+    /// The bytes are no picture that can be read.
+    #[error("{reason}")]
+    BadImage {
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// No answer came in time.
+    #[error("no answer within {deadline_ms} ms: is a model deployed yet? (`planaria status`)")]
+    Deadline {
+        /// How long was waited.
+        deadline_ms: u64,
+    },
+    /// Every worker that tried it failed.
+    #[error("given up after too many attempts, last by {cause}")]
+    DeadLetter {
+        /// How the last one failed.
+        cause: String,
+    },
+    /// The pipeline stops before it could answer.
+    #[error("the pipeline is stopping")]
+    Stopping,
+}
+
+impl Model {
+    /// Decodes, fits and classifies one picture.
+    ///
+    /// # Errors
+    /// The error of `pulse`; a picture that cannot be read is an answer.
+    pub(crate) fn predict<E>(
+        &self,
+        image: &[u8],
+        workspace: &mut Workspace,
+        pulse: &mut dyn FnMut() -> Result<(), E>,
+    ) -> Result<Result<Prediction, PredictError>, E> {
+        let pixels = match Codec::Image.decode(image, &self.limits) {
+            Ok(pixels) => pixels,
+            Err(error) => return Ok(Err(PredictError::BadImage { reason: error.to_string() })),
+        };
+        pulse()?;
+        let (h, w, c) = match self.network.input() {
+            Shape::Image { h, w, c } => (h, w, c),
+            Shape::Features(d) => (1, d, 1),
+        };
+        let pixels = fit_to(pixels, h, w, c, self.preprocessing.invert, self.preprocessing.fit);
+        let Preprocessing { mean, deviation, .. } = self.preprocessing;
+        let mut numbers = vec![0.0; pixels.data.len()];
+        Normalise { mean, deviation }.apply(&pixels, &mut numbers);
+        let mut probabilities = vec![0.0; self.network.classes()];
+        self.network.predict(&self.parameters, &numbers, workspace, &mut probabilities, pulse)?;
+        let top = |best: usize, class| {
+            if probabilities[class] > probabilities[best] { class } else { best }
+        };
+        let class = (0..probabilities.len()).fold(0, top);
+        let probability = probabilities[class];
+        Ok(Ok(Prediction { class, probability, probabilities, model: self.version }))
+    }
+
+    /// The bytes of a safetensors file with `metadata` beside what [`SavedModel::open`] needs.
+    pub(crate) fn to_bytes(
+        &self,
+        mut metadata: BTreeMap<String, String>,
+    ) -> Result<Vec<u8>, ModelError> {
+        let preprocessing =
+            serde_json::to_string(&self.preprocessing).expect("four plain fields always serialise");
+        metadata.insert(PREPROCESSING.to_owned(), preprocessing);
+        model_file::encode(&self.network, &self.parameters, &metadata)
+    }
+}
+
+/// A model from a file, with no runtime alive.
+#[derive(Debug)]
+pub struct SavedModel {
+    model: Model,
+    workspace: Workspace,
+    weights_sha256: String,
+    metadata: BTreeMap<String, String>,
+}
+
+/// Why a model file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenModelError {
+    /// It cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// It is far larger than any model.
+    #[error("{path}: {bytes} bytes are too many for a model (at most {limit}): is it one?")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// Its bytes are no model of ours.
+    #[error("{path} is no usable model")]
+    Model {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ModelError,
+    },
+    /// It does not say how pictures are preprocessed.
+    #[error(
+        "{path}: its metadata has no usable `{PREPROCESSING}` ({reason}): was it saved by planaria?"
+    )]
+    Preprocessing {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl SavedModel {
+    /// Reads and checks a model file.
+    ///
+    /// # Errors
+    /// [`OpenModelError`], naming the file.
+    pub fn open(path: &Path) -> Result<SavedModel, OpenModelError> {
+        let read = |source| OpenModelError::Read { path: path.to_owned(), source };
+        let size = std::fs::metadata(path).map_err(read)?.len();
+        if size > FILE_BYTES_MAX {
+            let (path, limit) = (path.to_owned(), FILE_BYTES_MAX);
+            return Err(OpenModelError::TooLarge { path, bytes: size, limit });
+        }
+        let bytes = std::fs::read(path).map_err(read)?;
+        let (network, file) = model_file::decode(&bytes)
+            .map_err(|source| OpenModelError::Model { path: path.to_owned(), source })?;
+        let preprocessing = file.metadata.get(PREPROCESSING).map(String::as_str).unwrap_or("");
+        let preprocessing = serde_json::from_str(preprocessing).map_err(|error| {
+            OpenModelError::Preprocessing { path: path.to_owned(), reason: error.to_string() }
+        })?;
+        let network = Arc::new(network);
+        let workspace = network.workspace(1);
+        let weights_sha256 = weights_sha256(&file.parameters);
+        let parameters = Arc::new(file.parameters);
+        let limits = Limits::default();
+        let model = Model { network, parameters, preprocessing, limits, version: 0 };
+        Ok(SavedModel { model, workspace, weights_sha256, metadata: file.metadata })
+    }
+
+    /// Answers one picture, given as the bytes of an image file.
+    ///
+    /// # Errors
+    /// [`PredictError::BadImage`] when it cannot be read.
+    pub fn predict(&mut self, image: &[u8]) -> Result<Prediction, PredictError> {
+        let mut never = || Ok::<(), Infallible>(());
+        match self.model.predict(image, &mut self.workspace, &mut never) {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        }
+    }
+
+    /// SHA-256 of the weights, in hex.
+    pub fn weights_sha256(&self) -> &str {
+        &self.weights_sha256
+    }
+
+    /// What the file says of itself.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+}
+
+/// A workspace for one picture at a time, kept from picture to picture of the same network.
+#[derive(Default)]
+pub(crate) struct OnePicture(Option<(Arc<Network>, Workspace)>);
+
+impl OnePicture {
+    /// Answers with `model`, in memory that fits its network.
+    pub(crate) fn predict(
+        &mut self,
+        model: &Model,
+        image: &[u8],
+        pulse: &mut dyn FnMut() -> Result<(), Interrupt>,
+    ) -> Result<Result<Prediction, PredictError>, Interrupt> {
+        let fits = |kept: &&mut (Arc<Network>, Workspace)| Arc::ptr_eq(&kept.0, &model.network);
+        let workspace = match self.0.as_mut().filter(fits) {
+            Some((_, workspace)) => workspace,
+            None => &mut self.0.insert((model.network.clone(), model.network.workspace(1))).1,
+        };
+        model.predict(image, workspace, pulse)
+    }
+}

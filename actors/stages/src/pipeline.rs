@@ -1,0 +1,255 @@
+//! The handle on a running pipeline.
+
+use crate::{
+    assemble,
+    chaos::{self, ChaosPlan},
+    deploy::models_folder,
+    flow::{Deployment, PipelineFlow, Progress},
+    model::{PredictError, Prediction},
+    plan::{Plan, PlanError},
+    results::Results,
+    settings::PipelineSettings,
+    status::Status,
+    view,
+};
+use planaria_durable::DurableError;
+use planaria_kernel::{ActixHost, Target};
+use serde::{Deserialize, Serialize};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::oneshot;
+
+/// How often a draining pipeline is looked at.
+const DRAIN_LOOK: Duration = Duration::from_millis(10);
+
+/// A running pipeline. Clones are the same pipeline.
+#[derive(Clone)]
+pub struct Pipeline(Arc<Shared>);
+
+struct Shared {
+    host: ActixHost<PipelineFlow>,
+    plan: Arc<Plan>,
+    chaos_left: AtomicU64,
+}
+
+/// How an actor is made to die.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Death {
+    /// It panics.
+    Panic,
+    /// It ends with an error.
+    Error,
+    /// It stops.
+    Stop,
+    /// Its thread ends without a word.
+    LostThread,
+    /// It makes no progress until it is fenced; then it goes on, as a zombie.
+    Hang,
+}
+
+impl From<Death> for planaria_kernel::Death {
+    fn from(death: Death) -> Self {
+        match death {
+            Death::Panic => planaria_kernel::Death::Panic,
+            Death::Error => planaria_kernel::Death::Error,
+            Death::Stop => planaria_kernel::Death::Stop,
+            Death::LostThread => planaria_kernel::Death::LostThread,
+            Death::Hang => planaria_kernel::Death::Hang,
+        }
+    }
+}
+
+/// Why a pipeline does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It cannot be planned.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// There is nowhere to keep models.
+    #[error("cannot make the folder {path}: choose another with `--state` or `state.dir`")]
+    StateFolder {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// What a dead process left behind cannot be cleared away.
+    #[error(transparent)]
+    Sweep(#[from] DurableError),
+}
+
+/// Why a job ended without its result.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JobError {
+    /// It cannot be done.
+    #[error("{reason}")]
+    Failed {
+        /// Why not.
+        reason: String,
+    },
+    /// It was stopped before its end.
+    #[error("stopped before the training was finished")]
+    Stopped,
+}
+
+/// Why nobody was killed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KillError {
+    /// There is no such actor.
+    #[error(transparent)]
+    Unknown(#[from] planaria_kernel::KillError),
+    /// One plan of kills at a time.
+    #[error("a chaos plan is running, {left} kills are left: wait for its end")]
+    ChaosRuns {
+        /// Kills that it has still to do.
+        left: u64,
+    },
+    /// There is nobody left to kill.
+    #[error("the pipeline has stopped")]
+    Stopped,
+}
+
+impl Pipeline {
+    /// Opens the source and starts every pool under its supervisor. Call it inside a running `actix::System`.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing has been started then.
+    pub fn start(settings: PipelineSettings) -> Result<Pipeline, StartError> {
+        let plan = Arc::new(Plan::new(settings)?);
+        let folder = models_folder(&plan);
+        std::fs::create_dir_all(&folder)
+            .map_err(|source| StartError::StateFolder { path: folder.clone(), source })?;
+        planaria_durable::whole_file::sweep(&folder)?;
+        let host = ActixHost::start(
+            assemble::pool_plans(&plan),
+            assemble::supervision(&plan.settings.supervision),
+            assemble::makers(&plan),
+            PipelineFlow::new(plan.clone()),
+            PipelineFlow::begin,
+        );
+        Ok(Pipeline(Arc::new(Shared { host, plan, chaos_left: AtomicU64::new(0) })))
+    }
+
+    /// A moment of the pipeline.
+    pub fn status(&self) -> Status {
+        let restarts = self.0.host.supervisor_restarts();
+        let chaos_left = self.0.chaos_left.load(Ordering::Acquire);
+        self.0.host.read(|core| view::status(core, &self.0.plan, restarts, chaos_left))
+    }
+
+    /// The figures of the run so far; complete after [`Pipeline::trained`].
+    pub fn results(&self) -> Results {
+        let restarts = self.0.host.supervisor_restarts();
+        self.0.host.read(|core| view::results(core, &self.0.plan, restarts))
+    }
+
+    /// Answers one picture, given as the bytes of an image file, by the newest model. Before the first one is deployed it
+    /// waits, up to the deadline.
+    ///
+    /// # Errors
+    /// [`PredictError`]: busy, no picture, too late, given up, or stopping.
+    pub async fn predict(&self, image: Vec<u8>) -> Result<Prediction, PredictError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.host.update(|flow, intake| flow.ask(image, reply, intake));
+        let deadline_ms = self.0.plan.settings.predict.deadline_ms;
+        match tokio::time::timeout(Duration::from_millis(deadline_ms), answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(PredictError::Stopping),
+            Err(_) => Err(PredictError::Deadline { deadline_ms }),
+        }
+    }
+
+    /// Kills `train/1`, every worker of `train`, the `supervisor`, or `all` workers; returns the names of those that got the
+    /// order. They die at their next schedule point, in the middle of an item if they work on one.
+    ///
+    /// # Errors
+    /// [`KillError::Unknown`] with the names there are; [`KillError::Stopped`].
+    pub fn kill(&self, target: &str, death: Death) -> Result<Vec<String>, KillError> {
+        let target = self.0.host.target(target)?;
+        if self.has_ended() {
+            return Err(KillError::Stopped);
+        }
+        Ok(self.order(target, death.into()))
+    }
+
+    /// Starts killing actors at random in the background; one plan at a time.
+    ///
+    /// # Errors
+    /// [`KillError::ChaosRuns`], [`KillError::Stopped`].
+    pub fn chaos(&self, plan: ChaosPlan) -> Result<(), KillError> {
+        if self.has_ended() {
+            return Err(KillError::Stopped);
+        }
+        let begun =
+            self.0.chaos_left.compare_exchange(0, plan.kills, Ordering::AcqRel, Ordering::Acquire);
+        if let Err(left) = begun {
+            return Err(KillError::ChaosRuns { left });
+        }
+        actix_rt::spawn(chaos::run(self.clone(), plan));
+        Ok(())
+    }
+
+    /// Admits nothing more; what is accepted ends. Returns when all has ended and every worker has stopped; threads that
+    /// hang are left behind.
+    pub async fn drain(&self) {
+        self.0.host.update(|flow, intake| flow.drain(intake));
+        while !self.0.host.read(|core| core.is_empty() || core.is_over()) {
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+        self.0.host.stop();
+        self.0.host.ended().await;
+    }
+
+    /// Waits until all training, evaluation, deployment and comparison is done.
+    ///
+    /// # Errors
+    /// [`JobError::Failed`] when it cannot be done, [`JobError::Stopped`] when the pipeline was drained before.
+    pub async fn trained(&self) -> Result<(), JobError> {
+        let mut progress = self.0.host.read(|core| core.flow().progress.subscribe());
+        let over = tokio::select! {
+            over = self.0.host.ended() => over,
+            _ = progress.wait_for(|progress| *progress != Progress::Running) => None,
+        };
+        if let Some(escalation) = over {
+            return Err(JobError::Failed { reason: escalation.to_string() });
+        }
+        let progress = progress.borrow().clone();
+        match progress {
+            Progress::Done => Ok(()),
+            Progress::Failed(reason) => Err(JobError::Failed { reason }),
+            Progress::Running => Err(JobError::Stopped),
+        }
+    }
+
+    /// True once nobody works any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.host.read(|core| core.is_over())
+    }
+
+    pub(crate) fn order(&self, target: Target, death: planaria_kernel::Death) -> Vec<String> {
+        self.0.host.kill(target, death)
+    }
+
+    pub(crate) fn chaos_left(&self) -> &AtomicU64 {
+        &self.0.chaos_left
+    }
+
+    /// Workers of every pool.
+    pub(crate) fn pool_sizes(&self) -> Vec<u16> {
+        self.0.host.read(|core| core.pools().iter().map(|pool| pool.plan().workers).collect())
+    }
+}
+
+impl Deployment {
+    /// The epoch that its training ended in, from 1.
+    pub(crate) fn epoch(&self, plan: &Plan) -> u32 {
+        plan.epoch_of(self.step.saturating_sub(1)) + 1
+    }
+}

@@ -1,0 +1,82 @@
+//! The figures of a run, for its report and the table at the end.
+
+use crate::status::ItemCounts;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The figures of a run.
+#[derive(Debug, Clone)]
+pub struct Results {
+    /// What the newest deployed model scores on the held-out items.
+    pub test: Option<TestResult>,
+    /// SHA-256 of its weights, in hex.
+    pub weights_sha256: Option<String>,
+    /// Its file.
+    pub model_file: Option<PathBuf>,
+    /// Items of all stages.
+    pub items: ItemCounts,
+    /// Deaths of actors, ordered and real.
+    pub failures: u64,
+    /// Starts of actors after a death.
+    pub restarts: u64,
+    /// The classical models that are done.
+    pub baselines: Vec<BaselineResult>,
+    /// The training.
+    pub training: TrainingResult,
+    /// Every stage, in the order of an item's way.
+    pub stages: Vec<StageResult>,
+}
+
+/// A score on the held-out items.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TestResult {
+    /// Share of correct predictions.
+    pub accuracy: f64,
+    /// Mean cross-entropy.
+    pub loss: f64,
+    /// `confusion[true][predicted]`.
+    pub confusion: Vec<Vec<u64>>,
+}
+
+/// A classical model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BaselineResult {
+    /// What it is.
+    pub name: String,
+    /// The library that computes it.
+    pub library: String,
+    /// Share of correct predictions on the held-out items.
+    pub accuracy: f64,
+    /// Time of its rounds, fitting and predicting, in seconds.
+    pub seconds: f64,
+    /// Training items that it was fitted on.
+    pub train_rows: usize,
+}
+
+/// The training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainingResult {
+    /// From the first step's beginning to the last one's end.
+    pub samples_per_second: f64,
+    /// The same time, in seconds.
+    pub seconds: f64,
+    /// Steps done.
+    pub steps: u64,
+    /// Epochs done.
+    pub epochs: u32,
+}
+
+/// A stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageResult {
+    /// Its name.
+    pub name: String,
+    /// Its worker actors.
+    pub workers: u64,
+    /// Items done.
+    pub committed: u64,
+    /// Time its workers spent in work, summed.
+    pub busy_seconds: f64,
+    /// Time its workers spent waiting, summed.
+    pub waited_seconds: f64,
+}

@@ -1,0 +1,142 @@
+//! What a pipeline is built from: checked values, nothing left to doubt.
+
+use planaria_data::{Augmentation, Fit, Invert, Limits, Normalise, source::idx::IdxPaths};
+use planaria_learn::{LayerSpec, Optimiser, Schedule, Shape};
+use std::{collections::BTreeMap, path::PathBuf};
+
+use crate::StageKind;
+
+/// Everything that decides what a pipeline does. Who holds one need not check it again.
+#[derive(Debug, Clone)]
+pub struct PipelineSettings {
+    /// The root of every random number.
+    pub seed: u64,
+    /// The SHA-256 of the configuration, in hex: kept with every model.
+    pub config_sha256: String,
+    /// Where raw data comes from.
+    pub source: SourceSettings,
+    /// The first so many items of each split only, when set.
+    pub train_items: Option<u64>,
+    /// Likewise for the held-out items.
+    pub test_items: Option<u64>,
+    /// Bounds on what the source and users' pictures may hold.
+    pub limits: Limits,
+    /// From bytes to standardised numbers.
+    pub normalise: Normalise,
+    /// How training items are varied, epoch by epoch.
+    pub augmentation: Augmentation,
+    /// The network.
+    pub network: NetworkSettings,
+    /// How it is trained.
+    pub train: TrainSettings,
+    /// How it is evaluated.
+    pub evaluate: EvaluateSettings,
+    /// The classical models beside it.
+    pub baselines: BaselineSettings,
+    /// How pictures are brought into the form that the model expects, and how many may wait.
+    pub predict: PredictSettings,
+    /// One pool a stage: every stage has an entry.
+    pub pools: BTreeMap<StageKind, PoolSettings>,
+    /// How failures are answered.
+    pub supervision: SupervisionSettings,
+    /// The folder of models and other state.
+    pub state_dir: PathBuf,
+}
+
+/// Where raw data comes from.
+#[derive(Debug, Clone)]
+pub enum SourceSettings {
+    /// MNIST as it is embedded in the program.
+    Mnist,
+    /// Four IDX files, gzip or plain.
+    Idx(IdxPaths),
+}
+
+/// A network by its layers.
+#[derive(Debug, Clone)]
+pub struct NetworkSettings {
+    /// What models of it are called: the preset's name, or `custom`.
+    pub name: String,
+    /// The shape of one image.
+    pub input: Shape,
+    /// The layers, first to last.
+    pub layers: Vec<LayerSpec>,
+}
+
+/// How a network is trained.
+#[derive(Debug, Clone)]
+pub struct TrainSettings {
+    /// Passes over the training items, at least 1.
+    pub epochs: u32,
+    /// Items a step, at least 1. The last, smaller batch of an epoch is left out.
+    pub batch: usize,
+    /// Into how many gradient shards a batch is cut, `1..=batch`. Part of the result's definition.
+    pub gradient_shards: usize,
+    /// Into how many slices the optimiser's step is cut. No part of the result's definition.
+    pub update_slices: usize,
+    /// The optimiser.
+    pub optimiser: Optimiser,
+    /// The learning rate over the steps.
+    pub schedule: Schedule,
+}
+
+/// How a network is evaluated.
+#[derive(Debug, Clone)]
+pub struct EvaluateSettings {
+    /// Evaluate and deploy every so many steps, beside the end of each epoch.
+    pub every_steps: Option<u64>,
+    /// Held-out items an evaluation item.
+    pub block: usize,
+}
+
+/// The classical models to train beside the network.
+#[derive(Debug, Clone)]
+pub struct BaselineSettings {
+    /// Their names in `planaria_baselines::BASELINES`.
+    pub models: Vec<String>,
+    /// They are trained on the first so many training items of the first epoch's order.
+    pub train_rows: usize,
+}
+
+/// How users' pictures are answered.
+#[derive(Debug, Clone)]
+pub struct PredictSettings {
+    /// When a picture's brightness is inverted.
+    pub invert: Invert,
+    /// How it is brought to the input's size.
+    pub fit: Fit,
+    /// How many requests may wait; more get "busy".
+    pub capacity: usize,
+    /// How long one may wait, for a first model included, in milliseconds.
+    pub deadline_ms: u64,
+}
+
+/// One stage's pool.
+#[derive(Debug, Clone)]
+pub struct PoolSettings {
+    /// Worker actors, at least 1.
+    pub workers: u16,
+    /// Leases a worker may hold, at least 1.
+    pub window: u16,
+    /// The mailbox: no item further ahead of the oldest unfinished than this, at least 1.
+    pub mailbox: u64,
+    /// A worker that holds a lease and makes no progress for so long hangs, in milliseconds.
+    pub hang_after_ms: u64,
+    /// An item whose work fails so many times becomes a dead letter.
+    pub attempts_max: u32,
+}
+
+/// How failures are answered.
+#[derive(Debug, Clone)]
+pub struct SupervisionSettings {
+    /// A slot that fails more often than this within the window escalates.
+    pub restarts_max: u32,
+    /// The window of the restart intensity, in milliseconds.
+    pub restart_window_ms: u64,
+    /// The wait before a restart; doubles with each failure in a row, in milliseconds. May be 0.
+    pub backoff_min_ms: u64,
+    /// The longest wait before a restart, in milliseconds.
+    pub backoff_max_ms: u64,
+    /// Threads of hung workers that may be abandoned at once; one more escalates.
+    pub abandoned_threads_max: usize,
+}

@@ -1,0 +1,164 @@
+//! Copies of a pipeline's state, for people.
+
+use crate::{
+    flow::{PipelineFlow, Progress},
+    plan::Plan,
+    results::{Results, StageResult, TestResult, TrainingResult},
+    status::{
+        ItemCounts, MailboxStatus, ModelStatus, Phase, StageStatus, Status, WorkerState,
+        WorkerStatus,
+    },
+};
+use planaria_kernel::{Core, PoolSnapshot, SlotState, WorkerSnapshot, ledger::Counts, snapshot};
+
+type State = Core<PipelineFlow>;
+
+pub(crate) fn status(
+    core: &State,
+    plan: &Plan,
+    supervisor_restarts: u64,
+    chaos_left: u64,
+) -> Status {
+    let flow = core.flow();
+    let progress = flow.training.progress();
+    let pools = snapshot(core);
+    Status {
+        phase: phase(core),
+        network: plan.settings.network.name.clone(),
+        epoch: (plan.epoch_of(progress.step) + 1).min(plan.settings.train.epochs),
+        epochs: plan.settings.train.epochs,
+        step: progress.step,
+        steps: plan.steps(),
+        loss: progress.loss,
+        samples_per_second: training(core, plan).samples_per_second,
+        model: flow.evaluation.deployed().map(|deployed| ModelStatus {
+            version: deployed.model.version,
+            step: deployed.step,
+            epoch: deployed.epoch(plan),
+            accuracy: deployed.score.accuracy(),
+            weights_sha256: deployed.weights_sha256.clone(),
+            file: deployed.file.display().to_string(),
+        }),
+        items: total(&pools),
+        failures: core.failures() + supervisor_restarts,
+        restarts: restarts(&pools) + supervisor_restarts,
+        abandoned_threads: core.abandoned_threads() as u64,
+        chaos_left,
+        stages: pools.iter().map(|pool| stage_status(pool, core.is_over())).collect(),
+    }
+}
+
+pub(crate) fn results(core: &State, plan: &Plan, supervisor_restarts: u64) -> Results {
+    let pools = snapshot(core);
+    let deployed = core.flow().evaluation.deployed();
+    Results {
+        test: deployed.map(|deployed| TestResult {
+            accuracy: deployed.score.accuracy(),
+            loss: deployed.score.mean_loss(),
+            confusion: deployed.score.confusion.clone(),
+        }),
+        weights_sha256: deployed.map(|deployed| deployed.weights_sha256.clone()),
+        model_file: deployed.map(|deployed| deployed.file.clone()),
+        items: total(&pools),
+        failures: core.failures() + supervisor_restarts,
+        restarts: restarts(&pools) + supervisor_restarts,
+        baselines: core.flow().baselines(),
+        training: training(core, plan),
+        stages: pools.iter().map(stage_result).collect(),
+    }
+}
+
+fn phase(core: &State) -> Phase {
+    let flow = core.flow();
+    match *flow.progress.borrow() {
+        _ if core.escalation().is_some() => Phase::Failed,
+        Progress::Failed(_) => Phase::Failed,
+        _ if core.is_over() => Phase::Stopped,
+        _ if flow.is_draining() => Phase::Draining,
+        Progress::Done => Phase::Serving,
+        Progress::Running => Phase::Training,
+    }
+}
+
+fn training(core: &State, plan: &Plan) -> TrainingResult {
+    let progress = core.flow().training.progress();
+    let seconds = progress.milliseconds as f64 / 1e3;
+    let samples = (progress.step * plan.batch()) as f64;
+    TrainingResult {
+        samples_per_second: if seconds > 0.0 { samples / seconds } else { 0.0 },
+        seconds,
+        steps: progress.step,
+        epochs: plan.epoch_of(progress.step),
+    }
+}
+
+fn restarts(pools: &[PoolSnapshot]) -> u64 {
+    pools.iter().map(|pool| pool.restarts).sum()
+}
+
+fn total(pools: &[PoolSnapshot]) -> ItemCounts {
+    let mut total = ItemCounts::default();
+    for counts in pools.iter().map(|pool| item_counts(pool.counts)) {
+        total.accepted += counts.accepted;
+        total.ready += counts.ready;
+        total.leased += counts.leased;
+        total.committed += counts.committed;
+        total.dead_lettered += counts.dead_lettered;
+        total.redelivered += counts.redelivered;
+        total.fenced_duplicates += counts.fenced_duplicates;
+    }
+    total
+}
+
+fn item_counts(counts: Counts) -> ItemCounts {
+    ItemCounts {
+        accepted: counts.accepted,
+        ready: counts.ready,
+        leased: counts.leased,
+        committed: counts.committed,
+        dead_lettered: counts.dead_lettered,
+        redelivered: counts.redelivered,
+        fenced_duplicates: counts.fenced_duplicates,
+    }
+}
+
+fn stage_status(pool: &PoolSnapshot, is_over: bool) -> StageStatus {
+    let items = item_counts(pool.counts);
+    let worker = |worker: &WorkerSnapshot| WorkerStatus {
+        name: format!("{}/{}", pool.name, worker.number),
+        state: worker_state(worker, is_over),
+        incarnation: worker.incarnation,
+        leases: worker.leases as u64,
+    };
+    StageStatus {
+        name: pool.name.to_owned(),
+        mailbox: MailboxStatus { filled: items.ready + items.leased, capacity: pool.mailbox },
+        items,
+        restarts: pool.restarts,
+        busy_seconds: pool.busy.as_secs_f64(),
+        waited_seconds: pool.waited.as_secs_f64(),
+        workers: pool.workers.iter().map(worker).collect(),
+    }
+}
+
+fn worker_state(worker: &WorkerSnapshot, is_over: bool) -> WorkerState {
+    match worker.state {
+        _ if is_over => WorkerState::Stopped,
+        SlotState::Off => WorkerState::Stopped,
+        SlotState::Starting => WorkerState::Starting,
+        SlotState::Up if worker.leases > 0 => WorkerState::Working,
+        SlotState::Up => WorkerState::Idle,
+        SlotState::Backoff(_) => WorkerState::Backoff,
+        SlotState::Escalated => WorkerState::Escalated,
+    }
+}
+
+fn stage_result(pool: &PoolSnapshot) -> StageResult {
+    StageResult {
+        name: pool.name.to_owned(),
+        workers: pool.workers.len() as u64,
+        committed: pool.counts.committed,
+        busy_seconds: pool.busy.as_secs_f64(),
+        waited_seconds: pool.waited.as_secs_f64(),
+    }
+}

@@ -1,0 +1,168 @@
+//! The whole way on real digits and real threads, in small: whatever is killed, the same weights.
+
+use planaria_data::{Augmentation, Fit, Invert, Limits, Normalise};
+use planaria_learn::{Network, Optimiser, Schedule};
+use planaria_stages::{
+    ChaosPlan, Death, JobError, Pipeline, PipelineSettings, PredictError, Results, STAGES,
+    StageKind, settings::*,
+};
+use std::{future::Future, path::Path, time::Duration};
+
+const PATIENCE: Duration = Duration::from_secs(300);
+
+fn settings(state_dir: &Path) -> PipelineSettings {
+    let (input, layers) = Network::preset("tiny-cnn").expect("it is a preset");
+    let pool = |kind| PoolSettings {
+        workers: 2,
+        window: if kind == StageKind::Train { 1 } else { 2 },
+        mailbox: if kind == StageKind::Batch { 4 } else { 256 },
+        hang_after_ms: 300,
+        attempts_max: 5,
+    };
+    PipelineSettings {
+        seed: 1,
+        config_sha256: "0".repeat(64),
+        source: SourceSettings::Mnist,
+        train_items: Some(2_000),
+        test_items: Some(500),
+        limits: Limits::default(),
+        normalise: Normalise { mean: 0.1307, deviation: 0.3081 },
+        augmentation: Augmentation { shift: 1.0, rotate: 5.0, scale: 0.05 },
+        network: NetworkSettings { name: "tiny-cnn".to_owned(), input, layers },
+        train: TrainSettings {
+            epochs: 2,
+            batch: 32,
+            gradient_shards: 4,
+            update_slices: 3,
+            optimiser: Optimiser::Adam {
+                learning_rate: 3e-3,
+                beta1: 0.9,
+                beta2: 0.999,
+                epsilon: 1e-8,
+            },
+            schedule: Schedule::Cosine,
+        },
+        evaluate: EvaluateSettings { every_steps: Some(20), block: 100 },
+        baselines: BaselineSettings { models: Vec::new(), train_rows: 1_000 },
+        predict: PredictSettings {
+            invert: Invert::Auto,
+            fit: Fit::Contain,
+            capacity: 100,
+            deadline_ms: 120_000,
+        },
+        pools: STAGES.into_iter().map(|kind| (kind, pool(kind))).collect(),
+        supervision: SupervisionSettings {
+            restarts_max: 10_000,
+            restart_window_ms: 60_000,
+            backoff_min_ms: 0,
+            backoff_max_ms: 20,
+            abandoned_threads_max: 32,
+        },
+        state_dir: state_dir.to_owned(),
+    }
+}
+
+async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.expect("it ends within five minutes")
+}
+
+fn run(change: impl FnOnce(&mut PipelineSettings), chaos: Option<ChaosPlan>) -> Results {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut settings = settings(folder.path());
+    change(&mut settings);
+    actix_rt::System::new().block_on(async {
+        let pipeline = Pipeline::start(settings).expect("it starts");
+        if let Some(chaos) = chaos {
+            pipeline.chaos(chaos).expect("nothing else kills");
+        }
+        within(pipeline.trained()).await.expect("it is trained");
+        within(pipeline.drain()).await;
+        pipeline.results()
+    })
+}
+
+fn hash(results: &Results) -> &str {
+    results.weights_sha256.as_deref().expect("a model was deployed")
+}
+
+fn workers(n: u16) -> impl FnOnce(&mut PipelineSettings) {
+    move |settings| settings.pools.values_mut().for_each(|pool| pool.workers = n)
+}
+
+#[test]
+fn the_number_of_workers_changes_nothing_and_the_seed_everything() {
+    let two = run(|_| {}, None);
+    assert!(two.test.as_ref().expect("it was evaluated").accuracy > 0.7, "{:?}", two.test);
+    for n in [1, 5] {
+        let other = run(workers(n), None);
+        assert_eq!(hash(&other), hash(&two), "{n} workers");
+        assert_eq!(other.test, two.test);
+        assert_eq!(other.items.accepted, two.items.accepted);
+    }
+    let other = run(|settings| settings.seed = 2, None);
+    assert_ne!(hash(&other), hash(&two));
+    let slices = run(|settings| settings.train.update_slices = 7, None);
+    assert_eq!(hash(&slices), hash(&two), "slices of the update are no part of the result");
+}
+
+#[test]
+fn chaos_of_every_kind_changes_nothing_and_loses_nothing() {
+    let quiet = run(|_| {}, None);
+    let chaos = ChaosPlan { kills: 150, every_ms: 5, seed: 7 };
+    let killed = run(|_| {}, Some(chaos));
+    assert_eq!(hash(&killed), hash(&quiet));
+    assert_eq!(killed.test, quiet.test);
+    assert!(killed.failures > 10, "somebody died: {}", killed.failures);
+    assert_eq!(killed.items.accepted, quiet.items.accepted);
+    assert_eq!(killed.items.committed, quiet.items.committed);
+    assert_eq!(killed.items.dead_lettered, 0);
+    assert_eq!(killed.items.ready + killed.items.leased, 0);
+}
+
+#[test]
+fn predictions_asked_for_before_the_first_model_wait_for_it_and_are_all_answered() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = settings(folder.path());
+    let mut png = std::io::Cursor::new(Vec::new());
+    image::GrayImage::from_fn(40, 60, |x, y| {
+        image::Luma([if x / 6 == 3 && y > 9 { 0 } else { 255 }])
+    })
+    .write_to(&mut png, image::ImageFormat::Png)
+    .expect("in memory");
+    let png = png.into_inner();
+    actix_rt::System::new().block_on(async {
+        let pipeline = Pipeline::start(settings).expect("it starts");
+        pipeline.chaos(ChaosPlan { kills: 60, every_ms: 5, seed: 3 }).expect("nothing else kills");
+        let asked: Vec<_> = (0..50)
+            .map(|_| (pipeline.clone(), png.clone()))
+            .map(|(pipeline, png)| actix_rt::spawn(async move { pipeline.predict(png).await }))
+            .collect();
+        for answer in asked {
+            let answer = within(answer).await.expect("the task lives").expect("an answer");
+            assert!(answer.model > 0 && answer.probabilities.len() == 10);
+        }
+        let refused = within(pipeline.predict(b"no picture".to_vec())).await;
+        assert!(matches!(refused, Err(PredictError::BadImage { .. })), "{refused:?}");
+        within(pipeline.trained()).await.expect("it is trained");
+        within(pipeline.drain()).await;
+        let late = within(pipeline.predict(png)).await;
+        assert_eq!(late, Err(PredictError::Stopping));
+    });
+}
+
+#[test]
+fn draining_in_the_middle_ends_everything_that_was_accepted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = settings(folder.path());
+    actix_rt::System::new().block_on(async {
+        let pipeline = Pipeline::start(settings).expect("it starts");
+        while pipeline.status().step < 5 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        pipeline.kill("train", Death::Panic).expect("there are trainers");
+        within(pipeline.drain()).await;
+        let items = pipeline.status().items;
+        assert_eq!(items.accepted, items.committed);
+        assert_eq!(within(pipeline.trained()).await, Err(JobError::Stopped));
+    });
+}
