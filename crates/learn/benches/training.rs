@@ -1,9 +1,10 @@
 //! How many samples a second does one thread train, on each instruction set of this CPU?
 //!
-//! `cargo bench -p planaria-learn --bench training -- [seconds] [net] [instruction set]`: batches of 64 as 4 shards of 16, summed, then
-//! Adam, as a pipeline does it. Windows of half a second; the median is printed by the clock on the wall and by this thread's
-//! processor time (where the system tells it), which other programs on the machine disturb less. GFLOP/s count the direct
-//! algorithm, whatever the kernels really do.
+//! `cargo bench -p planaria-learn --bench training -- [seconds] [net] [instruction set]`: batches
+//! of 64 as 4 shards of 16, summed, then Adam, as a pipeline does it. Windows of half a second; the
+//! median is printed by the clock on the wall and by this thread's processor time (where the system
+//! tells it), which other programs on the machine disturb less. GFLOP/s count the direct algorithm,
+//! whatever the kernels really do.
 
 #![allow(clippy::disallowed_methods)] // a bench reads the clock
 
@@ -118,7 +119,8 @@ impl Training {
         }
     }
 
-    /// Trains for `seconds`; the medians of samples a second and samples a second of processor time.
+    /// Trains for `seconds`; the medians of samples a second and samples a second of processor
+    /// time.
     fn run(&mut self, seconds: f64) -> (f64, f64) {
         for _ in 0..4 {
             self.step();

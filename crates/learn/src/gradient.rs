@@ -33,8 +33,8 @@ const BLOCK: usize = 1_024;
 
 /// Writes the sum of all `parts` to `out`, in a tree whose shape depends on their number alone.
 ///
-/// `n` parts are the first `next_power_of_two(n) / 2` plus the others, each summed by the same rule; every number by itself, so
-/// that slices may be summed apart. One pass over memory.
+/// `n` parts are the first `next_power_of_two(n) / 2` plus the others, each summed by the same
+/// rule; every number by itself, so that slices may be summed apart. One pass over memory.
 ///
 /// # Panics
 /// When there are no parts or the lengths differ.

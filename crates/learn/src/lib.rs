@@ -1,10 +1,13 @@
-//! Convolutional networks, trained by pure functions: equal inputs give equal bits, whichever thread computes them.
+//! Convolutional networks, trained by pure functions: equal inputs give equal bits, whichever
+//! thread computes them.
 //!
-//! A [`Network`] is an immutable plan. Its parameters are one flat slice that the caller owns; [`Network::gradient`] and
-//! [`Network::predict`] compute in a [`Workspace`] that was allocated once. A batch is cut into shards, their gradients are
-//! added by [`sum_shards`] in a fixed tree, and an [`Optimiser`] makes the next parameters from the old ones, slice by slice.
+//! A [`Network`] is an immutable plan. Its parameters are one flat slice that the caller owns;
+//! [`Network::gradient`] and [`Network::predict`] compute in a [`Workspace`] that was allocated
+//! once. A batch is cut into shards, their gradients are added by [`sum_shards`] in a fixed tree,
+//! and an [`Optimiser`] makes the next parameters from the old ones, slice by slice.
 //!
-//! There are no threads, clocks, logs or files here. Long computations call the caller's pulse and stop when it says so.
+//! There are no threads, clocks, logs or files here. Long computations call the caller's pulse and
+//! stop when it says so.
 //!
 //! ```
 //! use planaria_learn::{Network, Shard};

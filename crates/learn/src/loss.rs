@@ -1,9 +1,11 @@
-//! Softmax and cross-entropy: `loss = -ln p[label]`, `p = softmax(z)`, `dz = (p - one_hot(label)) * scale`.
+//! Softmax and cross-entropy: `loss = -ln p[label]`, `p = softmax(z)`, `dz = (p - one_hot(label)) *
+//! scale`.
 //!
-//! Exponentials and sums are in f64, in the order of the classes: a loss is exact to rounding, whatever the logits.
+//! Exponentials and sums are in f64, in the order of the classes: a loss is exact to rounding,
+//! whatever the logits.
 
-/// Gradients nearer to zero than this become zero: behind some layers they would be denormal numbers, which are slow, and
-/// beside an error of 1 they are nothing.
+/// Gradients nearer to zero than this become zero: behind some layers they would be denormal
+/// numbers, which are slow, and beside an error of 1 they are nothing.
 const TINY: f64 = 1e-18;
 
 /// Turns a sample's logits into probabilities.
@@ -14,7 +16,8 @@ pub(crate) fn softmax(logits: &[f32], probabilities: &mut [f32]) {
     }
 }
 
-/// Writes the gradient of a sample's logits; returns its loss and whether the label's class is on top (the first of equals).
+/// Writes the gradient of a sample's logits; returns its loss and whether the label's class is on
+/// top (the first of equals).
 pub(crate) fn cross_entropy(
     logits: &[f32],
     label: u8,

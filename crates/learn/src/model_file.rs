@@ -1,10 +1,12 @@
 //! A model as bytes and back: the safetensors format, with PyTorch's names and PyTorch's layouts.
 //!
-//! Convolutions lie as `[F, C, 3, 3]`, dense layers as `[U, D]`, and the dense layer behind a flattened image counts its inputs as
-//! `C, H, W`: `torch.nn.Sequential.load_state_dict` takes the file's tensors as they are. Equal models give equal bytes: the
-//! header is written here, sorted, because the library's metadata is a hash map whose order changes from run to run.
+//! Convolutions lie as `[F, C, 3, 3]`, dense layers as `[U, D]`, and the dense layer behind a
+//! flattened image counts its inputs as `C, H, W`: `torch.nn.Sequential.load_state_dict` takes the
+//! file's tensors as they are. Equal models give equal bytes: the header is written here, sorted,
+//! because the library's metadata is a hash map whose order changes from run to run.
 //!
-//! Reading distrusts every byte; what is accepted is exactly the tensors of the net in the metadata.
+//! Reading distrusts every byte; what is accepted is exactly the tensors of the net in the
+//! metadata.
 //!
 //! Source: <https://github.com/huggingface/safetensors>, "Format".
 
@@ -192,7 +194,8 @@ fn header(network: &Network, metadata: &BTreeMap<String, String>) -> Result<Vec<
 /// Reads a model.
 ///
 /// # Errors
-/// When the bytes are anything but one finite tensor of the right shape for every parameter of the net that they describe.
+/// When the bytes are anything but one finite tensor of the right shape for every parameter of the
+/// net that they describe.
 pub fn decode(bytes: &[u8]) -> Result<(Network, ModelFile), ModelError> {
     let found = bytes.len();
     let claimed =

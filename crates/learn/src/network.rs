@@ -5,7 +5,8 @@ use crate::presets::PRESETS;
 use crate::{Isa, Shape, ShapeError, Workspace, initialise};
 use std::ops::Range;
 
-/// The most numbers that a sample may have at any layer, and the most parameters of a net: 2^28, a gigabyte.
+/// The most numbers that a sample may have at any layer, and the most parameters of a net: 2^28, a
+/// gigabyte.
 const LIMIT: usize = 1 << 28;
 
 /// A tensor of parameters: where it lies in the flat slice.
@@ -13,7 +14,8 @@ const LIMIT: usize = 1 << 28;
 pub struct ParameterSpec {
     /// As in PyTorch's `Sequential`: the layer's number and `weight` or `bias`, such as `0.weight`.
     pub name: String,
-    /// Convolutions `[3, 3, C, F]`, dense layers `[D, U]`, biases `[F]` or `[U]`; the last axis is contiguous.
+    /// Convolutions `[3, 3, C, F]`, dense layers `[D, U]`, biases `[F]` or `[U]`; the last axis is
+    /// contiguous.
     pub shape: Vec<usize>,
     /// The first number's place in the flat slice.
     pub offset: usize,
@@ -154,7 +156,8 @@ impl Network {
         &self.layers
     }
 
-    /// The shape of a sample behind each layer; ReLU before max-pooling gives what the two give together.
+    /// The shape of a sample behind each layer; ReLU before max-pooling gives what the two give
+    /// together.
     pub(crate) fn shapes(&self) -> &[Shape] {
         &self.shapes
     }
@@ -169,9 +172,11 @@ impl Network {
         self.parameter_count
     }
 
-    /// The parameters that a training with `seed` begins with: PyTorch's default, keyed by the tensor's number.
+    /// The parameters that a training with `seed` begins with: PyTorch's default, keyed by the
+    /// tensor's number.
     ///
-    /// Uniform over `+-1 / sqrt(fan_in)`, biases too: this is what `kaiming_uniform_(a=sqrt(5))` comes to.
+    /// Uniform over `+-1 / sqrt(fan_in)`, biases too: this is what `kaiming_uniform_(a=sqrt(5))`
+    /// comes to.
     ///
     /// Source: `reset_parameters` of PyTorch's `Linear` and `Conv2d`; He et al., arXiv:1502.01852.
     pub fn initial_parameters(&self, seed: u64) -> Vec<f32> {
@@ -232,7 +237,8 @@ impl Network {
         }
     }
 
-    /// Decides which activations are kept for the backward pass, and from which step on shards are handled as a whole.
+    /// Decides which activations are kept for the backward pass, and from which step on shards are
+    /// handled as a whole.
     fn place_slots(&mut self) {
         let whole =
             |step: &PlannedStep| matches!(&step.work, Work::Map(layer) if layer.takes_shards());
@@ -256,8 +262,8 @@ impl Network {
 
 /// The layers with their numbers in the order in which they are computed: max-pooling before ReLU.
 ///
-/// The greatest of four clamped numbers is the clamped greatest, and a gradient passes through both alike; but there is a
-/// quarter of the numbers left to clamp.
+/// The greatest of four clamped numbers is the clamped greatest, and a gradient passes through both
+/// alike; but there is a quarter of the numbers left to clamp.
 fn in_order_of_work(layers: &[LayerSpec]) -> Vec<(usize, LayerSpec)> {
     let mut order: Vec<(usize, LayerSpec)> = layers.iter().copied().enumerate().collect();
     for end in 1..order.len() {
@@ -383,7 +389,8 @@ mod tests {
                 "{}",
                 spec.name
             );
-            // The variance of a uniform distribution is bound^2 / 3; five standard deviations of its estimate.
+            // The variance of a uniform distribution is bound^2 / 3; five standard deviations of
+            // its estimate.
             let spread = 5.0 * bound * bound * (4.0f64 / 45.0 / spec.len as f64).sqrt();
             assert!((square - bound * bound / 3.0).abs() < spread, "{}: {square}", spec.name);
         }

@@ -1,7 +1,8 @@
 //! Forward and backward through a plan.
 //!
-//! Images go sample by sample, so that what a sample's layers hand on stays in the cache; from the first dense layer on a shard goes
-//! as a whole. Weight gradients of image layers are added in the order of the samples.
+//! Images go sample by sample, so that what a sample's layers hand on stays in the cache; from the
+//! first dense layer on a shard goes as a whole. Weight gradients of image layers are added in the
+//! order of the samples.
 
 use crate::gradient::{Shard, ShardLoss};
 use crate::layer::{Backward, Draws, Pass};
@@ -11,16 +12,19 @@ use crate::workspace::Workspace;
 use crate::{Isa, loss};
 
 impl Network {
-    /// Writes to `gradient` that of the sum of the samples' cross-entropies, multiplied by `shard.scale`.
+    /// Writes to `gradient` that of the sum of the samples' cross-entropies, multiplied by
+    /// `shard.scale`.
     ///
-    /// `parameters` and `gradient` are flat, as [`Network::parameters`] lays them out. The result depends on the arguments alone,
-    /// bit by bit, and not on what `workspace` or `gradient` held.
+    /// `parameters` and `gradient` are flat, as [`Network::parameters`] lays them out. The result
+    /// depends on the arguments alone, bit by bit, and not on what `workspace` or `gradient` held.
     ///
     /// # Errors
-    /// The error of `pulse`, which is called at least every few milliseconds; the buffers then hold garbage.
+    /// The error of `pulse`, which is called at least every few milliseconds; the buffers then hold
+    /// garbage.
     ///
     /// # Panics
-    /// When lengths disagree, a label is not a class, or the workspace is another net's or too small.
+    /// When lengths disagree, a label is not a class, or the workspace is another net's or too
+    /// small.
     pub fn gradient<E>(
         &self,
         parameters: &[f32],
@@ -50,12 +54,14 @@ impl Network {
         })
     }
 
-    /// Writes the probabilities of the classes, `[N, classes]`, for `images [N, H, W, C]`; nothing is dropped out.
+    /// Writes the probabilities of the classes, `[N, classes]`, for `images [N, H, W, C]`; nothing
+    /// is dropped out.
     ///
     /// An image's probabilities have the same bits whatever images are beside it.
     ///
     /// # Errors
-    /// The error of `pulse`, which is called at least every few milliseconds; the buffers then hold garbage.
+    /// The error of `pulse`, which is called at least every few milliseconds; the buffers then hold
+    /// garbage.
     ///
     /// # Panics
     /// When lengths disagree, or the workspace is another net's or too small.

@@ -11,7 +11,8 @@ const MNIST: Shape = Shape::Image { h: 28, w: 28, c: 1 };
 /// Every net that has a name.
 pub const PRESETS: [Preset; 2] = [("mnist-cnn", MNIST, &MNIST_CNN), ("tiny-cnn", MNIST, &TINY_CNN)];
 
-/// The two convolutions of Keras's and PyTorch's MNIST examples: 1,199,882 parameters, 24 MFLOP an image.
+/// The two convolutions of Keras's and PyTorch's MNIST examples: 1,199,882 parameters, 24 MFLOP an
+/// image.
 const MNIST_CNN: [LayerSpec; 11] = [
     LayerSpec::Conv2d { filters: 32 },
     LayerSpec::Relu,

@@ -1,6 +1,7 @@
 //! How a long computation shows that it is alive, and learns that it should stop.
 
-/// The work between two signs of life: about half a millisecond on the slowest path, less elsewhere.
+/// The work between two signs of life: about half a millisecond on the slowest path, less
+/// elsewhere.
 const OPERATIONS: usize = 4_000_000;
 
 /// The pulse answered "stop"; buffers may hold garbage.

@@ -23,7 +23,8 @@ impl Score {
 
     /// Adds predictions `[N, classes]` and their labels, in their order.
     ///
-    /// A probability of 0 counts as the least that f32 can tell from it, so that one sample cannot make the loss infinite.
+    /// A probability of 0 counts as the least that f32 can tell from it, so that one sample cannot
+    /// make the loss infinite.
     ///
     /// # Panics
     /// When the lengths disagree or a label is not a class.

@@ -59,7 +59,8 @@ impl Workspace {
 pub(crate) struct Slot {
     data: AlignedFloats,
     len: usize,
-    /// From row to row: an odd number of cache lines, so that a column of samples does not fall into one set of the cache.
+    /// From row to row: an odd number of cache lines, so that a column of samples does not fall
+    /// into one set of the cache.
     pitch: usize,
     row_per_sample: bool,
 }

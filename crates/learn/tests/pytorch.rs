@@ -1,6 +1,8 @@
-//! Gradients, predictions and optimiser steps agree with PyTorch's, whose values `make_pytorch_values.py` wrote to `data`.
+//! Gradients, predictions and optimiser steps agree with PyTorch's, whose values
+//! `make_pytorch_values.py` wrote to `data`.
 //!
-//! PyTorch computed in f64: what differs is our rounding. Bounds are relative to the greatest number of a tensor.
+//! PyTorch computed in f64: what differs is our rounding. Bounds are relative to the greatest
+//! number of a tensor.
 
 use planaria_learn::{Isa, LayerSpec, Network, Optimiser, Shard, model_file};
 use serde_json::Value;

@@ -25,7 +25,8 @@ impl Deref for AlignedFloats {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        // SAFETY: `lines` holds at least `len` floats in a row, since a `Line` is 16 floats without padding.
+        // SAFETY: `lines` holds at least `len` floats in a row, since a `Line` is 16 floats without
+        // padding.
         unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
     }
 }

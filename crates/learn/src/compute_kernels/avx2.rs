@@ -3,8 +3,8 @@
 use super::vector::Vector;
 use std::arch::x86_64::*;
 
-// Every block below rests on the same promise, stated at `Vector`: the CPU has AVX2, and pointers are good for the lanes
-// that the method's description names.
+// Every block below rests on the same promise, stated at `Vector`: the CPU has AVX2, and pointers
+// are good for the lanes that the method's description names.
 impl Vector for __m256 {
     const LANES: usize = 8;
     const WIDE: bool = false;
@@ -95,7 +95,8 @@ impl Vector for __m256 {
 
     #[inline(always)]
     unsafe fn store_bytes(self, to: *mut u8) {
-        // SAFETY: the CPU has AVX2; 8 bytes are writable. Both halves hold their four bytes in every 32-bit word.
+        // SAFETY: the CPU has AVX2; 8 bytes are writable. Both halves hold their four bytes in
+        // every 32-bit word.
         unsafe {
             let whole = _mm256_cvtps_epi32(self);
             let pairs = _mm256_packus_epi32(whole, whole);

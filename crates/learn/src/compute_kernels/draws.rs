@@ -1,6 +1,8 @@
-//! Random words in bulk, by Philox4x32-10: the same words as `planaria_random::philox::block` gives, many counters at once.
+//! Random words in bulk, by Philox4x32-10: the same words as `planaria_random::philox::block`
+//! gives, many counters at once.
 //!
-//! It is written again here so that it is compiled with the vectors of each instruction set: a third of the time of the plain one.
+//! It is written again here so that it is compiled with the vectors of each instruction set: a
+//! third of the time of the plain one.
 
 use super::vector::Vector;
 use super::{Isa, dispatch};
@@ -9,8 +11,8 @@ use super::{Isa, dispatch};
 const MULTIPLIERS: [u64; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
-/// Fills `words` with those of the counters `0..words.len() / 4` under `key`: the first words of all counters, then the second
-/// ones, the third and the fourth.
+/// Fills `words` with those of the counters `0..words.len() / 4` under `key`: the first words of
+/// all counters, then the second ones, the third and the fourth.
 ///
 /// # Panics
 /// When the number of words is not a multiple of 4.

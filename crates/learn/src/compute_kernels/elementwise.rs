@@ -140,7 +140,8 @@ unsafe fn add_kernel<V: Vector>(task: &Sum) {
 unsafe fn add_rows_kernel<V: Vector>(task: &Rows) {
     let columns = task.columns;
     let mut column = 0;
-    // SAFETY: every row is read from `column` for one to four vectors, or for the `rest` of its columns.
+    // SAFETY: every row is read from `column` for one to four vectors, or for the `rest` of its
+    // columns.
     unsafe {
         while columns - column >= 4 * V::LANES {
             let mut sums = [V::splat(0.0); 4];

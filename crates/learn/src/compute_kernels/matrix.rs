@@ -1,14 +1,16 @@
 //! `C (+)= A B` on register tiles. Every convolution and dense layer is made of this one product.
 //!
-//! `A` is read element by element through three strides, so that a transposed matrix, or the patches of an image, need no
-//! copy. The rows of `B` and `C` are contiguous. A tile of `C` stays in registers over the whole sum; each element is one chain
-//! of multiply-adds in the order of the sum, whatever tile it falls into: cutting the work elsewhere changes no bit.
+//! `A` is read element by element through three strides, so that a transposed matrix, or the
+//! patches of an image, need no copy. The rows of `B` and `C` are contiguous. A tile of `C` stays
+//! in registers over the whole sum; each element is one chain of multiply-adds in the order of the
+//! sum, whatever tile it falls into: cutting the work elsewhere changes no bit.
 
 use super::vector::Vector;
 use super::{Isa, dispatch, span};
 use std::cell::Cell;
 
-/// The left matrix: `A(row, outer, inner) = data[row * row_stride + outer * outer_stride + inner * inner_stride]`.
+/// The left matrix: `A(row, outer, inner) = data[row * row_stride + outer * outer_stride + inner *
+/// inner_stride]`.
 ///
 /// The sum runs over `outer`, and within it over `inner`; a plain matrix has one `outer`.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +21,8 @@ pub(crate) struct Left<'a> {
     pub(crate) inner_stride: usize,
 }
 
-/// How far the loops run: `rows` of `A` and `C`, `columns` of `B` and `C`, `outers * inners` terms of each sum.
+/// How far the loops run: `rows` of `A` and `C`, `columns` of `B` and `C`, `outers * inners` terms
+/// of each sum.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Extent {
     pub(crate) rows: usize,
@@ -44,7 +47,8 @@ pub(crate) enum Start<'a> {
 pub(crate) struct Right<'a> {
     pub(crate) data: &'a [f32],
     pub(crate) stride: usize,
-    /// What will be needed after this product: it is called into the cache on the way. Empty for nothing.
+    /// What will be needed after this product: it is called into the cache on the way. Empty for
+    /// nothing.
     pub(crate) ahead: &'a [f32],
 }
 
@@ -118,17 +122,20 @@ struct Product {
     clamp: bool,
     /// The next line to call into the cache.
     ahead: Cell<*const f32>,
-    /// How much of `ahead` goes with each term of each tile's sums, in floats: about all of it in the end; 0 for nothing.
+    /// How much of `ahead` goes with each term of each tile's sums, in floats: about all of it in
+    /// the end; 0 for nothing.
     ahead_step: usize,
 }
 
 /// # Safety
-/// The CPU has `V`; all elements within the extent may be read (of `a`, `b`, `bias`) and written (of `c`).
+/// The CPU has `V`; all elements within the extent may be read (of `a`, `b`, `bias`) and written
+/// (of `c`).
 #[inline(always)]
 unsafe fn product_kernel<V: Vector>(product: &Product) {
     let columns = product.extent.columns;
     let mut column = 0;
-    // SAFETY: the panels lie side by side within `columns`; `rest` is what is left, less than a vector.
+    // SAFETY: the panels lie side by side within `columns`; `rest` is what is left, less than a
+    // vector.
     unsafe {
         if V::WIDE {
             while columns - column >= 4 * V::LANES {
@@ -199,7 +206,8 @@ unsafe fn tile<V: Vector, const MR: usize, const NR: usize, const PARTIAL: bool>
 ) {
     let Extent { outers, inners, .. } = product.extent;
     let [row_stride, outer_stride, inner_stride] = product.strides;
-    // SAFETY: all pointers stay within the tile's rows and columns and within the sum; see the caller's promise.
+    // SAFETY: all pointers stay within the tile's rows and columns and within the sum; see the
+    // caller's promise.
     unsafe {
         let mut sums = begin::<V, MR, NR, PARTIAL>(product, row, column, rest);
         let mut b = product.b.add(column);

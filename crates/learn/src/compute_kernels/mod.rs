@@ -1,12 +1,15 @@
 //! The fast loops, behind safe doors. All unsafe code of Planaria is in this folder.
 //!
-//! A kernel is written once over [`vector::Vector`] and compiled once an instruction set; [`Isa`] says which of them this CPU
-//! has, and cannot be made otherwise. Every door checks lengths before a pointer is formed. `reference` holds the same
-//! functions as plain loops: it is the definition of right, and the tests run every instruction set against it.
+//! A kernel is written once over [`vector::Vector`] and compiled once an instruction set; [`Isa`]
+//! says which of them this CPU has, and cannot be made otherwise. Every door checks lengths before
+//! a pointer is formed. `reference` holds the same functions as plain loops: it is the definition
+//! of right, and the tests run every instruction set against it.
 //!
-//! The order of every sum is fixed by the shapes alone. Results of different instruction sets differ by rounding.
+//! The order of every sum is fixed by the shapes alone. Results of different instruction sets
+//! differ by rounding.
 #![allow(unsafe_code)]
-// In kernels an index is the mathematics: several arrays are walked at once, and iterator adapters hide that.
+// In kernels an index is the mathematics: several arrays are walked at once, and iterator adapters
+// hide that.
 #![allow(clippy::needless_range_loop)]
 
 pub(crate) mod aligned;
@@ -41,7 +44,8 @@ enum Kind {
 }
 
 impl Isa {
-    /// Every instruction set of this CPU that there are kernels for, fastest first; the portable one is always last.
+    /// Every instruction set of this CPU that there are kernels for, fastest first; the portable
+    /// one is always last.
     pub fn available() -> Vec<Isa> {
         let mut found = Vec::new();
         #[cfg(target_arch = "x86_64")]
@@ -76,14 +80,17 @@ impl Isa {
     }
 }
 
-/// Which compute kernels this process uses unless told otherwise: `"avx512"`, `"avx2"` or `"portable"`.
+/// Which compute kernels this process uses unless told otherwise: `"avx512"`, `"avx2"` or
+/// `"portable"`.
 ///
-/// Results are bit-identical between processes that give the same answer here (and use the same build).
+/// Results are bit-identical between processes that give the same answer here (and use the same
+/// build).
 pub fn isa() -> &'static str {
     Isa::best().name()
 }
 
-/// Calls `kernel::<V>(argument)` with the vector of `isa`, from a function that has the instruction set's features.
+/// Calls `kernel::<V>(argument)` with the vector of `isa`, from a function that has the instruction
+/// set's features.
 ///
 /// Expands to an unsafe call: who uses it upholds the kernel's own contract.
 macro_rules! dispatch {
@@ -115,7 +122,8 @@ macro_rules! dispatch {
 }
 use dispatch;
 
-/// How many elements a slice needs so that every `sum of index * stride` over `(count, stride)` axes is inside.
+/// How many elements a slice needs so that every `sum of index * stride` over `(count, stride)`
+/// axes is inside.
 ///
 /// # Panics
 /// When the number does not fit: no such memory exists.

@@ -29,7 +29,8 @@ pub(crate) struct Pooled<'a> {
     pub(crate) clamp: bool,
 }
 
-/// Writes the greatest of each 2x2 cell, and in `places` which of the four it was (row by row, the first of equals).
+/// Writes the greatest of each 2x2 cell, and in `places` which of the four it was (row by row, the
+/// first of equals).
 ///
 /// # Panics
 /// When a slice is shorter than `cells` says.
@@ -89,7 +90,8 @@ unsafe fn pool_kernel<V: Vector>(task: &Pool) {
         let corner = cell / (w / 2) * 2 * w + cell % (w / 2) * 2;
         let at = [corner * c, (corner + 1) * c, (corner + w) * c, (corner + w + 1) * c];
         let whole = c - c % V::LANES;
-        // SAFETY: the four corners lie in the image, the cell in the output; the last channels go one by one.
+        // SAFETY: the four corners lie in the image, the cell in the output; the last channels go
+        // one by one.
         unsafe {
             for channel in (0..whole).step_by(V::LANES) {
                 let mut best = V::load(task.x.add(at[0] + channel));

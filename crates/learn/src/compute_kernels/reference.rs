@@ -52,7 +52,8 @@ pub(crate) fn convolve(
     y
 }
 
-/// The gradients of a valid 3x3 convolution for `dy [H - 2, W - 2, F]`: of the image, the weights and the bias.
+/// The gradients of a valid 3x3 convolution for `dy [H - 2, W - 2, F]`: of the image, the weights
+/// and the bias.
 pub(crate) fn convolve_backward(
     x: &[f32],
     [h, w, c]: [usize; 3],
@@ -79,7 +80,8 @@ pub(crate) fn convolve_backward(
     (single(dx), single(dw), single(db))
 }
 
-/// 2x2 max-pooling: `x [H, W, C]` gives values and the place (0 to 3, row by row) of the first greatest of each cell.
+/// 2x2 max-pooling: `x [H, W, C]` gives values and the place (0 to 3, row by row) of the first
+/// greatest of each cell.
 pub(crate) fn pool(x: &[f32], [h, w, c]: [usize; 3]) -> (Vec<f32>, Vec<u8>) {
     let (mut y, mut places) = (Vec::new(), Vec::new());
     for row in 0..h / 2 {

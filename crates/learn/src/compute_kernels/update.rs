@@ -1,13 +1,15 @@
 //! One step of an optimiser over a slice of the parameters, each by itself.
 //!
-//! Values below [`TINY`] in the state become zero. The moments of a weight whose gradient has died decay for ever and would end
-//! in denormal numbers, which many CPUs compute with a hundred times more slowly. Switching the CPU to flush them would do the
-//! same, but the language forbids its code to run in that mode; and a comparison gives the same bits on every CPU.
+//! Values below [`TINY`] in the state become zero. The moments of a weight whose gradient has died
+//! decay for ever and would end in denormal numbers, which many CPUs compute with a hundred times
+//! more slowly. Switching the CPU to flush them would do the same, but the language forbids its
+//! code to run in that mode; and a comparison gives the same bits on every CPU.
 
 use super::vector::Vector;
 use super::{Isa, dispatch};
 
-/// 2^-100: moments of this size move no weight (`epsilon` is 1e-8), and their products with `1 - beta` are normal numbers.
+/// 2^-100: moments of this size move no weight (`epsilon` is 1e-8), and their products with `1 -
+/// beta` are normal numbers.
 const TINY: f32 = 7.888_609e-31;
 
 /// The coefficients of one step of Adam, bias corrections included.
@@ -22,7 +24,8 @@ pub(crate) struct AdamStep {
     pub(crate) correction: f32,
 }
 
-/// The slices that a step reads and writes; all have one length, or none where a rule has no second moment.
+/// The slices that a step reads and writes; all have one length, or none where a rule has no second
+/// moment.
 #[derive(Debug)]
 pub(crate) struct Slices<'a> {
     pub(crate) gradient: &'a [f32],
@@ -32,7 +35,8 @@ pub(crate) struct Slices<'a> {
     pub(crate) new_state: [&'a mut [f32]; 2],
 }
 
-/// `m = m + (1 - beta1)(g - m)`, `v = v + (1 - beta2)(g^2 - v)`, `w = w - rate m / (sqrt(v) / correction + epsilon)`.
+/// `m = m + (1 - beta1)(g - m)`, `v = v + (1 - beta2)(g^2 - v)`, `w = w - rate m / (sqrt(v) /
+/// correction + epsilon)`.
 ///
 /// # Panics
 /// When the lengths differ.
@@ -172,7 +176,8 @@ unsafe fn momentum_kernel<V: Vector>(task: &Momentum) {
     }
 }
 
-/// Zero for values nearer to it than [`TINY`]; not-a-number stays what it is, so that a training that fails shows it.
+/// Zero for values nearer to it than [`TINY`]; not-a-number stays what it is, so that a training
+/// that fails shows it.
 ///
 /// # Safety
 /// The CPU has `V`.

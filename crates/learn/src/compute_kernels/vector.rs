@@ -1,18 +1,21 @@
 //! A register of floats: the only thing that differs between instruction sets.
 //!
-//! Every compute kernel is written once over [`Vector`] and compiled once an instruction set (see `dispatch!`). All methods
-//! are `inline(always)`, so that they take over the target features of the kernel that they end up in. No method passes a
-//! closure: a closure would be compiled without those features.
+//! Every compute kernel is written once over [`Vector`] and compiled once an instruction set (see
+//! `dispatch!`). All methods are `inline(always)`, so that they take over the target features of
+//! the kernel that they end up in. No method passes a closure: a closure would be compiled without
+//! those features.
 
 /// `LANES` floats that are computed on together.
 ///
 /// # Safety
-/// Every method may be called only on a CPU that has the instruction set of the implementing type. Methods that take a
-/// pointer read or write `LANES` elements there, or the first `n <= LANES` where `n` is given; no alignment is needed.
+/// Every method may be called only on a CPU that has the instruction set of the implementing type.
+/// Methods that take a pointer read or write `LANES` elements there, or the first `n <= LANES`
+/// where `n` is given; no alignment is needed.
 pub(super) trait Vector: Copy {
     /// How many floats one register holds.
     const LANES: usize;
-    /// True when 32 registers allow tiles of four vectors by six rows; else 16 registers allow two by six.
+    /// True when 32 registers allow tiles of four vectors by six rows; else 16 registers allow two
+    /// by six.
     const WIDE: bool;
 
     unsafe fn splat(value: f32) -> Self;
@@ -41,8 +44,8 @@ pub(super) trait Vector: Copy {
     unsafe fn prefetch(from: *const f32);
 }
 
-/// Four lanes that any compiler turns into whatever the target has. Multiplies and adds separately: without hardware for
-/// it, a fused multiply-add is a slow function call.
+/// Four lanes that any compiler turns into whatever the target has. Multiplies and adds separately:
+/// without hardware for it, a fused multiply-add is a slow function call.
 #[derive(Clone, Copy)]
 pub(super) struct Portable([f32; 4]);
 
@@ -69,7 +72,8 @@ impl Vector for Portable {
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: the caller promises four readable floats; an array of floats is read without alignment.
+        // SAFETY: the caller promises four readable floats; an array of floats is read without
+        // alignment.
         Portable(unsafe { from.cast::<[f32; 4]>().read_unaligned() })
     }
 

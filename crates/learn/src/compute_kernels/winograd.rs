@@ -1,11 +1,13 @@
-//! The two-dimensional transforms of Winograd's F(4x4, 3x3) over whole images, channels side by side in the vectors.
+//! The two-dimensional transforms of Winograd's F(4x4, 3x3) over whole images, channels side by
+//! side in the vectors.
 //!
-//! An image is cut into tiles of 4 x 4 outputs (6 x 6 inputs, overlapping by 2). A tile becomes 36 *points*; then a
-//! convolution is 36 products of matrices, `M[k] = V[k] U[k]`, a quarter of the direct algorithm's multiplications. Point `k`
-//! of tile `t` and channel `c` lies at `k * pitch + t * channels + c`.
+//! An image is cut into tiles of 4 x 4 outputs (6 x 6 inputs, overlapping by 2). A tile becomes 36
+//! *points*; then a convolution is 36 products of matrices, `M[k] = V[k] U[k]`, a quarter of the
+//! direct algorithm's multiplications. Point `k` of tile `t` and channel `c` lies at `k * pitch + t
+//! * channels + c`.
 //!
-//! The backward pass is the adjoint of the forward one: `dU = V^T (A dY A^T)` and `dX = B ((A dY A^T) U^T) B^T`, overlapping
-//! tiles added in the order of the tiles.
+//! The backward pass is the adjoint of the forward one: `dU = V^T (A dY A^T)` and `dX = B ((A dY
+//! A^T) U^T) B^T`, overlapping tiles added in the order of the tiles.
 
 use super::vector::Vector;
 use super::winograd_points::{
@@ -31,8 +33,8 @@ impl Grid {
         self.tile_rows * self.tile_columns
     }
 
-    /// The distance between points: one cache line more than needed, so that the 36 stores of a tile fall into different
-    /// sets of the cache.
+    /// The distance between points: one cache line more than needed, so that the 36 stores of a
+    /// tile fall into different sets of the cache.
     pub(crate) fn pitch(&self) -> usize {
         self.tiles() * self.channels + 16
     }
@@ -105,7 +107,8 @@ pub(crate) fn transform_output_gradient(isa: Isa, grid: Grid, dy: &[f32], points
     unsafe { dispatch!(isa, output_gradient_kernel(&task => &Task)) }
 }
 
-/// Writes the image's gradient: the sum of `B dV B^T` over the overlapping tiles, in the order of the tiles.
+/// Writes the image's gradient: the sum of `B dV B^T` over the overlapping tiles, in the order of
+/// the tiles.
 ///
 /// # Panics
 /// When a slice is shorter than the grid says.
@@ -182,7 +185,8 @@ unsafe fn input_kernel<V: Vector>(task: &Task) {
     for tile in 0..tile_rows * tile_columns {
         let origin = tile / tile_columns * 4 * width + tile % tile_columns * 4 * channels;
         for channel in (0..channels).step_by(V::LANES) {
-            // SAFETY: row and column of a tile are below 6, so inside the image; points are within `pitch`.
+            // SAFETY: row and column of a tile are below 6, so inside the image; points are within
+            // `pitch`.
             unsafe {
                 let x = task.from.add(origin + channel);
                 let mut half = [[V::splat(0.0); 6]; 6];
@@ -217,7 +221,8 @@ unsafe fn output_kernel<V: Vector>(task: &Task) {
     for tile in 0..tile_rows * tile_columns {
         let origin = tile / tile_columns * 4 * width + tile % tile_columns * 4 * channels;
         for channel in (0..channels).step_by(V::LANES) {
-            // SAFETY: row and column of a tile are below 4, so inside the output; points are within `pitch`.
+            // SAFETY: row and column of a tile are below 4, so inside the output; points are within
+            // `pitch`.
             unsafe {
                 let from = task.from.add(tile * channels + channel);
                 let bias = V::load(task.bias.add(channel));
@@ -255,7 +260,8 @@ unsafe fn output_gradient_kernel<V: Vector>(task: &Task) {
     for tile in 0..tile_rows * tile_columns {
         let origin = tile / tile_columns * 4 * width + tile % tile_columns * 4 * channels;
         for channel in (0..channels).step_by(V::LANES) {
-            // SAFETY: row and column of a tile are below 4, so inside the output; points are within `pitch`.
+            // SAFETY: row and column of a tile are below 4, so inside the output; points are within
+            // `pitch`.
             unsafe {
                 let dy = task.from.add(origin + channel);
                 let mut half = [[V::splat(0.0); 4]; 6];
@@ -291,7 +297,8 @@ unsafe fn input_gradient_kernel<V: Vector>(task: &Task) {
         let (below, right) = (tile >= tile_columns, tile % tile_columns > 0);
         let origin = tile / tile_columns * 4 * width + tile % tile_columns * 4 * channels;
         for channel in (0..channels).step_by(V::LANES) {
-            // SAFETY: row and column of a tile are below 6, so inside the image; points are within `pitch`.
+            // SAFETY: row and column of a tile are below 6, so inside the image; points are within
+            // `pitch`.
             unsafe {
                 let from = task.from.add(tile * channels + channel);
                 let mut half = [[V::splat(0.0); 6]; 6];
@@ -310,7 +317,8 @@ unsafe fn input_gradient_kernel<V: Vector>(task: &Task) {
                     let inputs = points_to_input(half[row]);
                     for column in 0..6 {
                         let to = dx.add(row * width + column * channels);
-                        // The first two rows and columns were begun by the tiles above and to the left.
+                        // The first two rows and columns were begun by the tiles above and to the
+                        // left.
                         let begun = (below && row < 2) || (right && column < 2);
                         if begun {
                             V::load(to).add(inputs[column]).store(to)

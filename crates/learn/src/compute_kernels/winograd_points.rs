@@ -1,9 +1,10 @@
 //! The one-dimensional transforms of Winograd's F(4, 3), and their adjoints, on vectors.
 //!
-//! Four outputs of a filter with three taps come from six products instead of twelve: `y = A^T ((G g) . (B^T d))`. The
-//! points are 0, 1, -1, 2, -2 and infinity.
+//! Four outputs of a filter with three taps come from six products instead of twelve: `y = A^T ((G
+//! g) . (B^T d))`. The points are 0, 1, -1, 2, -2 and infinity.
 //!
-//! Source: Lavin and Gray, "Fast algorithms for convolutional neural networks", arXiv:1509.09308, section 4.3.
+//! Source: Lavin and Gray, "Fast algorithms for convolutional neural networks", arXiv:1509.09308,
+//! section 4.3.
 
 use super::vector::Vector;
 

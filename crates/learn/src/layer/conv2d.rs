@@ -1,11 +1,14 @@
-//! The 3x3 convolution without padding, stride 1, by the direct algorithm: it takes images of any size.
+//! The 3x3 convolution without padding, stride 1, by the direct algorithm: it takes images of any
+//! size.
 //!
-//! `x [H, W, C]`, `w [3, 3, C, F]`, `b [F]` give `y [OH, OW, F]` with `OH = H - 2`, `OW = W - 2`. Three pixels side by side are
-//! contiguous in `x`, so a row of outputs is a product of matrices that read the image where it lies: nothing is unrolled.
-//! Sums run over `KH, KW, C` in this order. Backward: `dW = patches(x)^T dY`; `dX` is the convolution of `dY`, with a margin
-//! of two zeros, by the filters turned around.
+//! `x [H, W, C]`, `w [3, 3, C, F]`, `b [F]` give `y [OH, OW, F]` with `OH = H - 2`, `OW = W - 2`.
+//! Three pixels side by side are contiguous in `x`, so a row of outputs is a product of matrices
+//! that read the image where it lies: nothing is unrolled. Sums run over `KH, KW, C` in this order.
+//! Backward: `dW = patches(x)^T dY`; `dX` is the convolution of `dY`, with a margin of two zeros,
+//! by the filters turned around.
 //!
-//! Source: Dumoulin and Visin, "A guide to convolution arithmetic", arXiv:1603.07285, chapters 2 and 4.
+//! Source: Dumoulin and Visin, "A guide to convolution arithmetic", arXiv:1603.07285, chapters 2
+//! and 4.
 
 use super::conv2d_winograd::Conv2dWinograd;
 use super::{Backward, Layer, Memory, Own, Pass, Place, Planned, Rows, RowsMut, Step, Tensor};

@@ -1,8 +1,10 @@
-//! The 3x3 convolution by Winograd's F(4x4, 3x3): a quarter of the direct algorithm's multiplications.
+//! The 3x3 convolution by Winograd's F(4x4, 3x3): a quarter of the direct algorithm's
+//! multiplications.
 //!
-//! Taken for outputs of whole 4x4 tiles and channels and filters in whole groups of 16. The transforms, and why the backward
-//! pass is the adjoint of the forward one, stand in `compute_kernels::winograd`. All of a sample's points stay in the
-//! second-level cache. `V` is made again from `x` in the backward pass: cheaper than to keep it.
+//! Taken for outputs of whole 4x4 tiles and channels and filters in whole groups of 16. The
+//! transforms, and why the backward pass is the adjoint of the forward one, stand in
+//! `compute_kernels::winograd`. All of a sample's points stay in the second-level cache. `V` is
+//! made again from `x` in the backward pass: cheaper than to keep it.
 
 use super::conv2d::{Sizes, transpose};
 use super::{Backward, Layer, Memory, Own, Pass, Rows, RowsMut, Tensor};

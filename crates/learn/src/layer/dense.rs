@@ -1,7 +1,8 @@
 //! The dense layer: `y = x W + b` with `x [N, D]`, `W [D, U]`, `b [U]`, `y [N, U]`.
 //!
-//! `W` lies as `[D, U]`, so that all three products read it row by row and nothing is packed. Backward: `dW = X^T dY`,
-//! `db = sum of dY over N`, `dX^T = W dY^T`. Sums run over `D`, `N` and `U` in their order.
+//! `W` lies as `[D, U]`, so that all three products read it row by row and nothing is packed.
+//! Backward: `dW = X^T dY`, `db = sum of dY over N`, `dX^T = W dY^T`. Sums run over `D`, `N` and
+//! `U` in their order.
 
 use super::{Backward, Layer, Memory, Own, Pass, Place, Planned, Rows, RowsMut, Step, Tensor};
 use crate::compute_kernels::matrix::{Extent, Left, Right, Start, Target, multiply};
@@ -9,7 +10,8 @@ use crate::compute_kernels::{Isa, elementwise};
 use crate::pulse::Stopped;
 use crate::shape::{Shape, ShapeError};
 
-/// Rows of `W` that a forward product takes at once: a panel of them stays in the first-level cache.
+/// Rows of `W` that a forward product takes at once: a panel of them stays in the first-level
+/// cache.
 const FORWARD_ROWS: usize = 128;
 /// Rows of `W` that a backward product takes at once: a multiple of every tile.
 const BACKWARD_ROWS: usize = 48;

@@ -1,9 +1,12 @@
-//! Inverted drop-out: while training, each number is zero with probability `rate`, else divided by `1 - rate`.
+//! Inverted drop-out: while training, each number is zero with probability `rate`, else divided by
+//! `1 - rate`.
 //!
-//! Which ones is a pure function of `(seed, epoch, item, layer)`, whatever worker or batch the item is in: 16 bits of the
-//! item's stream, spread by Philox, decide each number, so the rate is exact to 2^-16, and the scale belongs to the rate that is really drawn.
+//! Which ones is a pure function of `(seed, epoch, item, layer)`, whatever worker or batch the item
+//! is in: 16 bits of the item's stream, spread by Philox, decide each number, so the rate is exact
+//! to 2^-16, and the scale belongs to the rate that is really drawn.
 //!
-//! Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15 (2014).
+//! Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting",
+//! JMLR 15 (2014).
 
 use super::{InPlace, Memory, Own, Pass, Place, Planned, Rows, RowsMut, Step};
 use crate::compute_kernels::draws;
@@ -66,8 +69,8 @@ impl InPlace for Dropout {
 }
 
 impl Dropout {
-    /// Notes 1 for every number that stays: the low halves of the words decide the first half of them, the high halves the
-    /// second.
+    /// Notes 1 for every number that stays: the low halves of the words decide the first half of
+    /// them, the high halves the second.
     fn draw(&self, words: &[u32], kept: &mut [u8]) {
         let (first, second) = kept.split_at_mut(words.len());
         for (kept, &word) in first.iter_mut().zip(words) {

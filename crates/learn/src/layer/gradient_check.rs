@@ -19,7 +19,8 @@ pub(crate) fn go_on() -> Result<(), ()> {
     Ok(())
 }
 
-/// Puts `spec` behind a layer that makes its input `x`, so that its gradient of the input is checked, too.
+/// Puts `spec` behind a layer that makes its input `x`, so that its gradient of the input is
+/// checked, too.
 fn surround(x: Shape, spec: LayerSpec) -> Network {
     let (input, before) = match x {
         Shape::Image { h, w, c } => {
@@ -33,8 +34,8 @@ fn surround(x: Shape, spec: LayerSpec) -> Network {
 
 /// Compares gradients with central differences of the loss, on every instruction set.
 ///
-/// Forward passes are in f32 and some layers have kinks: a slope at 100 places in all may be off by 1 % of the greatest, and at
-/// 3 places by more.
+/// Forward passes are in f32 and some layers have kinks: a slope at 100 places in all may be off by
+/// 1 % of the greatest, and at 3 places by more.
 pub(crate) fn check_layer(x: Shape, spec: LayerSpec) {
     const PLACES: usize = 100;
     for isa in Isa::available() {
@@ -87,8 +88,8 @@ pub(crate) fn run_in_place(spec: LayerSpec, x: &[f32], item: u64) -> Vec<f32> {
     y
 }
 
-/// Compares a convolution forward and backward with the reference, on every instruction set; `error` is relative to the
-/// greatest number.
+/// Compares a convolution forward and backward with the reference, on every instruction set;
+/// `error` is relative to the greatest number.
 pub(crate) fn check_convolution(layer: &dyn Layer, sizes: Sizes, error: f32) {
     let Sizes { h, w, c, f } = sizes;
     let (x, weights) = (numbers(h * w * c, 1), numbers((9 * c + 1) * f, 2));

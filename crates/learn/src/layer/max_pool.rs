@@ -1,4 +1,5 @@
-//! 2x2 max-pooling: `x [H, W, C]` gives `y [H / 2, W / 2, C]`, rounded down; a last odd row or column has no effect.
+//! 2x2 max-pooling: `x [H, W, C]` gives `y [H / 2, W / 2, C]`, rounded down; a last odd row or
+//! column has no effect.
 //!
 //! Of equal values the first, row by row, gets the gradient, as in PyTorch.
 

@@ -1,8 +1,9 @@
 //! The layers. Each file holds one, forward above backward; `LAYERS` names them all.
 //!
-//! A layer is a plan: it holds sizes and no numbers. What it computes with, and what `backward` needs of `forward`, lies in
-//! `Own` memory that the workspace allocated once. Image layers are run sample by sample, so that a sample's images stay in the
-//! cache; layers of features see all samples of a shard at once, so that their weights are read once.
+//! A layer is a plan: it holds sizes and no numbers. What it computes with, and what `backward`
+//! needs of `forward`, lies in `Own` memory that the workspace allocated once. Image layers are run
+//! sample by sample, so that a sample's images stay in the cache; layers of features see all
+//! samples of a shard at once, so that their weights are read once.
 
 pub(crate) mod conv2d;
 pub(crate) mod conv2d_winograd;
@@ -48,7 +49,8 @@ pub enum LayerSpec {
     },
 }
 
-/// Every kind of layer with the smallest example of it: the list that the specifications of all layers walk.
+/// Every kind of layer with the smallest example of it: the list that the specifications of all
+/// layers walk.
 pub const LAYERS: [(&str, LayerSpec); 6] = [
     ("conv2d", LayerSpec::Conv2d { filters: 1 }),
     ("relu", LayerSpec::Relu),
@@ -261,7 +263,8 @@ pub(crate) trait Layer: Debug + Send + Sync {
     /// True when `backward` reads `x`.
     fn reads_input_again(&self) -> bool;
 
-    /// Makes `forward` replace negative outputs by zero, if the layer can do so for nothing; answers whether it will.
+    /// Makes `forward` replace negative outputs by zero, if the layer can do so for nothing;
+    /// answers whether it will.
     fn clamp_output(&mut self) -> bool {
         false
     }

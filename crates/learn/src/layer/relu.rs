@@ -7,7 +7,8 @@ use crate::shape::Shape;
 /// Keeps what is positive. Not-a-number stays, so that a training that fails shows it.
 #[derive(Debug)]
 pub(crate) struct Relu {
-    /// True when the layer before clamps its output as it writes it; only the backward pass is left to do.
+    /// True when the layer before clamps its output as it writes it; only the backward pass is left
+    /// to do.
     forward_is_done: bool,
 }
 

@@ -1,4 +1,5 @@
-//! From a gradient to the next parameters, each number by itself: slices of any size give the same bits.
+//! From a gradient to the next parameters, each number by itself: slices of any size give the same
+//! bits.
 
 pub mod schedule;
 
@@ -21,7 +22,8 @@ pub enum Optimiser {
     },
     /// Adam with bias correction, as in PyTorch.
     ///
-    /// Source: Kingma and Ba, "Adam: a method for stochastic optimization", arXiv:1412.6980, algorithm 1.
+    /// Source: Kingma and Ba, "Adam: a method for stochastic optimization", arXiv:1412.6980,
+    /// algorithm 1.
     Adam {
         /// The length of a step.
         #[serde(default = "default_adam_rate")]
@@ -59,7 +61,8 @@ fn default_epsilon() -> f32 {
 }
 
 impl Optimiser {
-    /// How many numbers of state go with each parameter: 0 for plain descent, 1 with momentum, 2 for Adam. All begin at zero.
+    /// How many numbers of state go with each parameter: 0 for plain descent, 1 with momentum, 2
+    /// for Adam. All begin at zero.
     pub fn state_len_per_parameter(&self) -> usize {
         match self {
             Optimiser::Sgd { momentum: 0.0, .. } => 0,
@@ -68,7 +71,8 @@ impl Optimiser {
         }
     }
 
-    /// Makes the next parameters and state of a slice. `step` counts from 1; `rate_factor` multiplies the learning rate.
+    /// Makes the next parameters and state of a slice. `step` counts from 1; `rate_factor`
+    /// multiplies the learning rate.
     ///
     /// State lies as all first moments, then all second ones: `[m..., v...]`.
     ///
