@@ -2,7 +2,7 @@
 
 /// The work between two signs of life: about half a millisecond on the slowest path, less
 /// elsewhere.
-const OPERATIONS: usize = 4_000_000;
+pub(crate) const OPERATIONS: usize = 4_000_000;
 
 /// The pulse answered "stop"; buffers may hold garbage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

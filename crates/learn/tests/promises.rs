@@ -75,6 +75,26 @@ fn a_prediction_has_the_same_bits_whatever_batch_it_is_in() {
 }
 
 #[test]
+fn work_that_is_cut_for_the_pulse_has_the_same_bits() {
+    let layers = [LayerSpec::Dense { units: 700 }, LayerSpec::Relu, LayerSpec::Dense { units: 3 }];
+    let network = Network::new(Shape::Features(300), &layers).unwrap();
+    let (parameters, features) = (network.initial_parameters(1), numbers(90 * 300, 1));
+    let mut workspace = network.workspace(90);
+    let all = predict(&network, &parameters, &features, &mut workspace);
+    let single = features.chunks(300);
+    let found: Vec<f32> =
+        single.flat_map(|one| predict(&network, &parameters, one, &mut workspace)).collect();
+    assert_eq!(found, all);
+}
+
+#[test]
+fn a_network_may_be_shared_by_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Network>();
+    shared::<Workspace>();
+}
+
+#[test]
 fn probabilities_sum_to_one() {
     let network = preset("tiny-cnn");
     let found = predict(

@@ -13,7 +13,7 @@
 use super::conv2d_winograd::Conv2dWinograd;
 use super::{Backward, Layer, Memory, Own, Pass, Place, Planned, Rows, RowsMut, Step, Tensor};
 use crate::compute_kernels::elementwise;
-use crate::compute_kernels::matrix::{Extent, Left, Right, Start, Target, multiply};
+use crate::compute_kernels::matrix::{Extent, Left, Right, Start, Target};
 use crate::pulse::Stopped;
 use crate::shape::{Shape, ShapeError};
 
@@ -157,15 +157,13 @@ impl Conv2d {
             let data = &x[kh * w * c..];
             let a = Left { data, row_stride: 1, outer_stride: w * c, inner_stride: c };
             let target = Target { data: &mut dw[kh * 3 * c * f..], stride: f, clamp: false };
-            multiply(
-                pass.isa,
+            pass.multiply(
                 extent,
                 a,
                 Right { data: dy, stride: f, ahead: &[] },
                 Start::Sum,
                 target,
-            );
-            pass.beat.work(6 * c * f * oh * ow)?;
+            )?;
         }
         Ok(())
     }
@@ -221,15 +219,7 @@ fn convolve(pass: &mut Pass, image: Image, filters: Filters, y: &mut [f32]) -> R
             inner_stride: 1,
         };
         let b = Right { data: filters.weights, stride: f, ahead: &[] };
-        multiply(
-            pass.isa,
-            extent,
-            a,
-            b,
-            start,
-            Target { data: y, stride: f, clamp: filters.clamp },
-        );
-        pass.beat.work(18 * c * f * (w - 2))?;
+        pass.multiply(extent, a, b, start, Target { data: y, stride: f, clamp: filters.clamp })?;
     }
     Ok(())
 }

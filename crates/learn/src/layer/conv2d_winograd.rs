@@ -8,7 +8,7 @@
 
 use super::conv2d::{Sizes, transpose};
 use super::{Backward, Layer, Memory, Own, Pass, Rows, RowsMut, Tensor};
-use crate::compute_kernels::matrix::{Extent, Left, Right, Start, Target, multiply};
+use crate::compute_kernels::matrix::{Extent, Left, Right, Start, Target};
 use crate::compute_kernels::winograd::{self, Grid, POINTS};
 use crate::compute_kernels::{Isa, elementwise};
 use crate::pulse::Stopped;
@@ -55,8 +55,7 @@ impl Conv2dWinograd {
             let right =
                 Right { data: &filters[k * inners * columns..], stride: columns, ahead: &[] };
             let target = Target { data: &mut to[k * b.pitch()..], stride: columns, clamp: false };
-            multiply(pass.isa, extent, left, right, Start::Zero, target);
-            pass.beat.work(2 * a.tiles() * inners * columns)?;
+            pass.multiply(extent, left, right, Start::Zero, target)?;
         }
         Ok(())
     }
@@ -76,8 +75,7 @@ impl Conv2dWinograd {
             let left = Left { data, row_stride: 1, outer_stride: 0, inner_stride: c };
             let right = Right { data: &m[k * self.output.pitch()..], stride: f, ahead: &[] };
             let target = Target { data: &mut du[k * c * f..], stride: f, clamp: false };
-            multiply(pass.isa, extent, left, right, Start::Sum, target);
-            pass.beat.work(2 * self.input.tiles() * c * f)?;
+            pass.multiply(extent, left, right, Start::Sum, target)?;
         }
         Ok(())
     }

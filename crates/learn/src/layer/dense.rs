@@ -5,8 +5,8 @@
 //! `U` in their order.
 
 use super::{Backward, Layer, Memory, Own, Pass, Place, Planned, Rows, RowsMut, Step, Tensor};
-use crate::compute_kernels::matrix::{Extent, Left, Right, Start, Target, multiply};
-use crate::compute_kernels::{Isa, elementwise};
+use crate::compute_kernels::elementwise;
+use crate::compute_kernels::matrix::{Extent, Left, Right, Start, Target};
 use crate::pulse::Stopped;
 use crate::shape::{Shape, ShapeError};
 
@@ -81,8 +81,7 @@ impl Layer for Dense {
             let start = if first == 0 { Start::Bias(bias) } else { Start::Sum };
             let clamp = self.clamp && first + inners == self.inputs;
             let c = Target { data: &mut *y.data, stride: y.pitch, clamp };
-            multiply(pass.isa, extent, a, b, start, c);
-            pass.beat.work(2 * x.count * inners * self.units)?;
+            pass.multiply(extent, a, b, start, c)?;
         }
         Ok(())
     }
@@ -104,51 +103,51 @@ impl Layer for Dense {
         for first in (0..self.inputs).step_by(BACKWARD_ROWS) {
             let rows = BACKWARD_ROWS.min(self.inputs - first);
             if let Some(dx) = &mut dx {
-                self.input_gradient(
-                    pass.isa,
-                    &weights[first * self.units..],
-                    dy_transposed,
-                    block,
-                    rows,
-                );
+                let (weights, block) = (&weights[first * self.units..], &mut block[..rows * width]);
+                self.input_gradient(pass, weights, dy_transposed, block)?;
                 transpose(block, width, first..first + rows, dx);
             }
             let x = Rows { data: &x.data[first..], len: rows, ..x };
-            self.weight_gradient(pass.isa, x, dy, &mut dw[first * self.units..]);
-            pass.beat.work(4 * x.count * rows * self.units)?;
+            self.weight_gradient(pass, x, dy, &mut dw[first * self.units..])?;
         }
         Ok(())
     }
 }
 
 impl Dense {
-    /// Writes `rows` rows of `dX^T = W dY^T`; `weights` begins with those rows of `W`.
+    /// Writes rows of `dX^T = W dY^T`; `weights` begins with those rows of `W`.
     fn input_gradient(
         &self,
-        isa: Isa,
+        pass: &mut Pass,
         weights: &[f32],
         dy_transposed: &[f32],
         dx_transposed: &mut [f32],
-        rows: usize,
-    ) {
+    ) -> Result<(), Stopped> {
         let width = dy_transposed.len() / self.units;
+        let rows = dx_transposed.len() / width;
         let extent = Extent { rows, columns: width, outers: 1, inners: self.units };
         let a = Left { data: weights, row_stride: self.units, outer_stride: 0, inner_stride: 1 };
         let ahead = after(weights, rows * self.units);
         let b = Right { data: dy_transposed, stride: width, ahead };
         let c = Target { data: dx_transposed, stride: width, clamp: false };
-        multiply(isa, extent, a, b, Start::Zero, c);
+        pass.multiply(extent, a, b, Start::Zero, c)
     }
 
     /// Writes the rows of `dW = X^T dY` that belong to the columns of `x`; `dw` begins with them.
-    fn weight_gradient(&self, isa: Isa, x: Rows, dy: Rows, dw: &mut [f32]) {
+    fn weight_gradient(
+        &self,
+        pass: &mut Pass,
+        x: Rows,
+        dy: Rows,
+        dw: &mut [f32],
+    ) -> Result<(), Stopped> {
         let len = x.len * self.units;
         let (dw, later) = dw.split_at_mut(len);
         let extent = Extent { rows: x.len, columns: self.units, outers: 1, inners: x.count };
         let a = Left { data: x.data, row_stride: 1, outer_stride: 0, inner_stride: x.pitch };
         let b = Right { data: dy.data, stride: dy.pitch, ahead: &later[..len.min(later.len())] };
         let c = Target { data: dw, stride: self.units, clamp: false };
-        multiply(isa, extent, a, b, Start::Zero, c);
+        pass.multiply(extent, a, b, Start::Zero, c)
     }
 }
 

@@ -17,7 +17,8 @@ pub(crate) mod gradient_check;
 
 use crate::compute_kernels::Isa;
 use crate::compute_kernels::aligned::AlignedFloats;
-use crate::pulse::{Beat, Stopped};
+use crate::compute_kernels::matrix::{Extent, Left, Right, Start, Target, multiply};
+use crate::pulse::{Beat, OPERATIONS, Stopped};
 use crate::shape::{Shape, ShapeError};
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
@@ -231,6 +232,34 @@ pub(crate) struct Pass<'a, 'b> {
     /// `None` when predicting.
     pub(crate) draws: Option<Draws<'a>>,
     pub(crate) beat: &'a mut Beat<'b>,
+}
+
+impl Pass<'_, '_> {
+    /// Multiplies as `matrix::multiply` does, so many rows at a time that the pulse is called in between.
+    ///
+    /// A row's sums do not depend on the rows beside it: cutting changes no bit.
+    pub(crate) fn multiply(
+        &mut self,
+        extent: Extent,
+        a: Left,
+        b: Right,
+        start: Start,
+        c: Target,
+    ) -> Result<(), Stopped> {
+        let row_operations = 2 * extent.columns * extent.outers * extent.inners;
+        // Whole tiles of 12 rows, at least one.
+        let turn = (OPERATIONS / row_operations.max(1) / 12).max(1) * 12;
+        for first in (0..extent.rows).step_by(turn) {
+            let rows = turn.min(extent.rows - first);
+            let a = Left { data: &a.data[first * a.row_stride..], ..a };
+            let b = if first == 0 { b } else { Right { ahead: &[], ..b } };
+            let data = &mut c.data[first * c.stride..];
+            let c = Target { data, stride: c.stride, clamp: c.clamp };
+            multiply(self.isa, Extent { rows, ..extent }, a, b, start, c);
+            self.beat.work(rows * row_operations)?;
+        }
+        Ok(())
+    }
 }
 
 /// The slices of a backward call.
