@@ -1,6 +1,6 @@
 //! The report of a run: what `--report` writes, for machines. Its names are a promise.
 
-use planaria_stages::{Results, status::ItemCounts};
+use planaria_stages::{BaselineResult, Results, StageResult, status::ItemCounts};
 use serde::Serialize;
 
 /// Everything that a run has to show for itself.
@@ -128,18 +128,16 @@ impl Report {
     }
 }
 
-impl From<planaria_stages::BaselineResult> for ReportedBaseline {
-    fn from(result: planaria_stages::BaselineResult) -> Self {
-        let planaria_stages::BaselineResult { name, library, accuracy, seconds, train_rows } =
-            result;
+impl From<BaselineResult> for ReportedBaseline {
+    fn from(result: BaselineResult) -> Self {
+        let BaselineResult { name, library, accuracy, seconds, train_rows } = result;
         ReportedBaseline { name, library, accuracy, seconds, train_rows }
     }
 }
 
-impl From<planaria_stages::StageResult> for ReportedStage {
-    fn from(result: planaria_stages::StageResult) -> Self {
-        let planaria_stages::StageResult { name, workers, committed, busy_seconds, waited_seconds } =
-            result;
+impl From<StageResult> for ReportedStage {
+    fn from(result: StageResult) -> Self {
+        let StageResult { name, workers, committed, busy_seconds, waited_seconds } = result;
         ReportedStage { name, workers, committed, busy_seconds, waited_seconds }
     }
 }
@@ -147,7 +145,7 @@ impl From<planaria_stages::StageResult> for ReportedStage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use planaria_stages::{BaselineResult, StageResult, TestResult, TrainingResult};
+    use planaria_stages::{TestResult, TrainingResult};
 
     fn results() -> Results {
         Results {

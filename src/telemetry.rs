@@ -1,6 +1,7 @@
 //! Installs the tracing subscriber: the only place that decides where logs go.
 //!
-//! Logs go to stderr. A line never cuts a progress bar: while one is drawn, it is lifted for the line.
+//! Logs go to stderr. A line never cuts a progress bar: while one is drawn, it is lifted for the
+//! line.
 
 use indicatif::MultiProgress;
 use std::io::{self, Write};
@@ -10,8 +11,8 @@ use crate::cli::LogFormat;
 
 /// Installs the subscriber for the life of the process; a second call changes nothing.
 ///
-/// `RUST_LOG` decides what is logged; without it `verbose` does: 0 is an operator's diary (`info`), 1 per
-/// batch (`debug`), 2 per item (`trace`). Others' crates only warn.
+/// `RUST_LOG` decides what is logged; without it `verbose` does: 0 is an operator's diary (`info`),
+/// 1 per batch (`debug`), 2 per item (`trace`). Others' crates only warn.
 pub fn install(format: LogFormat, verbose: u8, bars: &MultiProgress) {
     let own = match verbose {
         0 => "info",

@@ -1,19 +1,16 @@
 //! `planaria chaos`: deaths at random, for a while.
 
+use planaria_stages::ChaosPlan;
+
 use super::{CommandError, answer_json, socket};
-use crate::{
-    cli::ChaosArgs,
-    config::units,
-    doors::{client::Client, control_protocol::ChaosOrder},
-    views,
-};
+use crate::{cli::ChaosArgs, config::units, doors::client::Client, views};
 
 /// Starts a chaos plan in a runtime.
 pub(super) fn chaos(args: &ChaosArgs) -> Result<(), CommandError> {
     let mut client = Client::connect(&socket(&args.target.socket))?;
-    let order = ChaosOrder { kills: args.kills, every_ms: args.every, seed: args.seed };
-    let order = serde_json::to_value(order).map_err(std::io::Error::from)?;
-    let answer = client.call("chaos", order)?;
+    let plan = ChaosPlan { kills: args.kills, every_ms: args.every, seed: args.seed };
+    let plan = serde_json::to_value(plan).map_err(std::io::Error::from)?;
+    let answer = client.call("chaos", plan)?;
     if args.target.json {
         return answer_json(&answer);
     }

@@ -1,11 +1,10 @@
 //! `planaria run`: train, evaluate, deploy, and go on answering until told to stop.
 //!
-//! The control socket is claimed before anything is computed, and answers from then on. The first signal
-//! drains, the second ends at once. Whatever the end, the report says how far it came.
+//! The control socket is claimed before anything is computed, and answers from then on. The first
+//! signal drains, the second ends at once. Whatever the end, the report says how far it came.
 
-use futures_util::FutureExt;
 use indicatif::MultiProgress;
-use planaria_stages::{ChaosPlan, Pipeline, status::Phase};
+use planaria_stages::{JobError, Pipeline, status::Phase};
 use std::{
     cell::RefCell,
     io::IsTerminal,
@@ -60,7 +59,7 @@ struct Run<'a> {
 /// How the wait for the training ended.
 enum Training {
     Done,
-    Failed(planaria_stages::JobError),
+    Failed(JobError),
     Stopped,
 }
 
@@ -79,7 +78,6 @@ impl Run<'_> {
         let door = spawn_local(control_socket::serve(listener, runtime, pong, control.limits));
         tracing::info!(socket = %claim.path().display(), "control socket open");
         if let Some(plan) = self.args.chaos {
-            let plan = ChaosPlan { kills: plan.kills, every_ms: plan.every_ms, seed: plan.seed };
             pipeline.chaos(plan).map_err(CommandError::Chaos)?;
         }
         let result = self.train_and_serve(&pipeline, &stop).await;
@@ -117,7 +115,7 @@ impl Run<'_> {
                 tracing::info!("draining: what is accepted ends");
                 self.drain(pipeline, stop).await?;
                 view.end();
-                self.was_it_finished(pipeline)?
+                self.was_it_finished(pipeline).await?
             }
         };
         self.write_report(pipeline)?;
@@ -131,7 +129,8 @@ impl Run<'_> {
         }
     }
 
-    /// Shows the progress until the view is ended: bars for people at a terminal, log lines for machines.
+    /// Shows the progress until the view is ended: bars for people at a terminal, log lines for
+    /// machines.
     fn follow(&self, pipeline: &Pipeline) -> View {
         let (log, watch) = (self.log, self.watch);
         let has_bars = log == LogFormat::Text && std::io::stderr().is_terminal();
@@ -190,21 +189,21 @@ impl Run<'_> {
 
     /// Lets everything accepted end, unless a second signal says that it must not.
     async fn drain(&self, pipeline: &Pipeline, stop: &StopSwitch) -> Result<(), CommandError> {
-        pipeline.drain();
         select! {
-            () = pipeline.stopped() => Ok(()),
+            () = pipeline.drain() => Ok(()),
             () = stop.insisted() => Err(CommandError::Interrupted),
         }
     }
 
     /// A stop may come when the last item is on its way: then the training is done all the same.
-    fn was_it_finished(&self, pipeline: &Pipeline) -> Result<Training, CommandError> {
-        match pipeline.trained().now_or_never() {
-            Some(Ok(())) => {
+    async fn was_it_finished(&self, pipeline: &Pipeline) -> Result<Training, CommandError> {
+        match pipeline.trained().await {
+            Ok(()) => {
                 self.show_outcome(pipeline)?;
                 Ok(Training::Done)
             }
-            Some(Err(_)) | None => Ok(Training::Stopped),
+            Err(JobError::Stopped) => Ok(Training::Stopped),
+            Err(error @ JobError::Failed { .. }) => Ok(Training::Failed(error)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! `RawConfig` -> `Config`, or every fault at once.
 //!
-//! Every key is read here or in the sections' own files, with its default, its range and its place. What spans
-//! sections is checked last, and only when the sections themselves are right.
+//! Every key is read here or in the sections' own files, with its default, its range and its place.
+//! What spans sections is checked last, and only when the sections themselves are right.
 
 use planaria_baselines::BASELINES;
 use planaria_data::{Augmentation, Fit, Invert, Limits, Normalise, source::idx::IdxPaths};

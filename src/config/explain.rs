@@ -225,7 +225,8 @@ fn output(layer: LayerSpec, x: Shape) -> Shape {
 /// The program itself, its threads, and what allocators keep.
 const BASE_BYTES: u64 = 64 << 20;
 
-/// Roughly what a run holds: the data, the items in the mailboxes, the weights, and each worker's activations.
+/// Roughly what a run holds: the data, the items in the mailboxes, the weights, and each worker's
+/// activations.
 fn memory_bytes(
     settings: &PipelineSettings,
     data: &DataFacts,

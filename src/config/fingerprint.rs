@@ -1,8 +1,9 @@
 //! The SHA-256 of all that decides the result of a run.
 //!
-//! Two files that mean the same have the same fingerprint, however they are written; paths, sockets, pools,
-//! supervision and limits are left out, because no result depends on them. Which bytes lie at a source's paths
-//! is not part of it either: a model keeps its training data's own SHA-256 beside this one.
+//! Two files that mean the same have the same fingerprint, however they are written; paths,
+//! sockets, pools, supervision and limits are left out, because no result depends on them. Which
+//! bytes lie at a source's paths is not part of it either: a model keeps its training data's own
+//! SHA-256 beside this one.
 
 use planaria_stages::{PipelineSettings, settings::SourceSettings};
 use serde::Serialize;

@@ -1,8 +1,9 @@
 //! The config: one TOML file a use, checked as a whole before anything starts.
 //!
-//! `load` reads it and lays the flags over it (`RawConfig`), `check` turns that into a `Config` or into every
-//! fault at once, `explain` says what it would do. `section` reads one table, `fault` is what can be wrong,
-//! `network`, `training` and `pools` are the longer sections, `fingerprint` is what the result depends on.
+//! `load` reads it and lays the flags over it (`RawConfig`), `check` turns that into a `Config` or
+//! into every fault at once, `explain` says what it would do. `section` reads one table, `fault` is
+//! what can be wrong, `network`, `training` and `pools` are the longer sections, `fingerprint` is
+//! what the result depends on.
 
 use planaria_stages::PipelineSettings;
 use std::path::PathBuf;

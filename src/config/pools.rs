@@ -19,7 +19,8 @@ const DAY_MS: u64 = 24 * 3_600_000;
 /// What holds for a stage when the file says nothing.
 fn default_pool(stage: StageKind) -> PoolSettings {
     let hang_after_ms = match stage {
-        // One item is a round of a classical model's fit, inside a library that cannot be asked how it goes.
+        // One item is a round of a classical model's fit, inside a library that cannot be asked how
+        // it goes.
         StageKind::Compare => 60_000,
         StageKind::Train | StageKind::Evaluate => 10_000,
         StageKind::Ingest

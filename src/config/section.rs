@@ -1,8 +1,9 @@
 //! One table of the config, read field by field: each with its default, its range, and its place.
 //!
-//! A `Reading` collects the faults of a whole file, so that a person sees all of them at once; after a
-//! fault the reader goes on with the default. What nobody has asked for when a section is finished is
-//! unknown, and gets the nearest known name. Flags are laid over the file here, before any check.
+//! A `Reading` collects the faults of a whole file, so that a person sees all of them at once;
+//! after a fault the reader goes on with the default. What nobody has asked for when a section is
+//! finished is unknown, and gets the nearest known name. Flags are laid over the file here, before
+//! any check.
 
 use std::{
     cell::RefCell,

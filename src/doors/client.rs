@@ -1,7 +1,8 @@
-//! The other end of the control socket: what the commands `status`, `predict`, `kill`, ... speak through.
+//! The other end of the control socket: what the commands `status`, `predict`, `kill`, ... speak
+//! through.
 //!
-//! Blocking, with a bound on every wait and every line. It talks to a runtime of the same user only:
-//! nobody else's socket gets our pictures.
+//! Blocking, with a bound on every wait and every line. It talks to a runtime of the same user
+//! only: nobody else's socket gets our pictures.
 
 use rustix::{net::sockopt::socket_peercred, process::getuid};
 use serde::de::DeserializeOwned;
@@ -49,7 +50,8 @@ pub enum ClientError {
     #[error("{message}")]
     Refused { code: i64, message: String },
     #[error(
-        "the runtime at {path} answered what this program does not understand: are both of the same version?"
+        "the runtime at {path} answered what this program does not understand: \
+         are both of the same version?"
     )]
     NotUnderstood { path: PathBuf, source: serde_json::Error },
 }
@@ -133,10 +135,10 @@ impl Client {
         if stream.set_read_timeout(Some(limit)).is_err() {
             return true;
         }
-        !matches!(
-            self.stream.read(&mut [0]),
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
-        )
+        let is_late = |error: &io::Error| {
+            matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+        };
+        !self.stream.read(&mut [0]).is_err_and(|error| is_late(&error))
     }
 
     /// Reads an answer as what it should be.

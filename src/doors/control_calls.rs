@@ -1,6 +1,7 @@
 //! What each request over the control socket does to the runtime.
 //!
-//! `Controlled` is all that the socket needs of a runtime, so that the socket's own tests need no pipeline.
+//! `Controlled` is all that the socket needs of a runtime, so that the socket's own tests need no
+//! pipeline.
 
 use futures_util::stream::{self, StreamExt};
 use planaria_stages::{ChaosPlan, Death, KillError, PredictError, Prediction, Status};
@@ -129,10 +130,10 @@ pub async fn answer<C: Controlled>(call: Call, runtime: &C, pong: &Pong) -> Resu
             tracing::info!(actor = order.target, cause = ?order.how, actors, "kill ordered");
             Ok(json!({ "killed": killed }))
         }
-        Call::Chaos(order) => {
-            runtime.chaos(order.clone().into())?;
-            tracing::info!(kills = order.kills, every_ms = order.every_ms, "chaos ordered");
-            Ok(json!({ "kills": order.kills, "every_ms": order.every_ms, "seed": order.seed }))
+        Call::Chaos(plan) => {
+            runtime.chaos(plan)?;
+            tracing::info!(kills = plan.kills, every_ms = plan.every_ms, "chaos ordered");
+            value(&plan)
         }
         Call::Stop => {
             tracing::info!("stop ordered");
@@ -151,7 +152,8 @@ async fn predict<C: Controlled>(
         let bytes = data.len() as u64;
         if bytes > image_bytes {
             let error = format!(
-                "{bytes} bytes: send a smaller picture or raise `limits.image_bytes` ({image_bytes})"
+                "{bytes} bytes: send a smaller picture or raise `limits.image_bytes` \
+                 ({image_bytes})"
             );
             return ImageAnswer::Refused { name, error };
         }

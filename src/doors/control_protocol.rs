@@ -1,4 +1,5 @@
-//! What may be asked over the control socket, and how it is answered: JSON-RPC 2.0, one object a line.
+//! What may be asked over the control socket, and how it is answered: JSON-RPC 2.0, one object a
+//! line.
 //!
 //! Parsing is pure and total: every line gives a request or a refusal that says what to do instead.
 //! A request without `id` is a notification: it is done and not answered. Batches are refused.
@@ -40,7 +41,7 @@ pub enum Call {
     /// The death of actors, now.
     Kill(KillOrder),
     /// Deaths at random, for a while.
-    Chaos(ChaosOrder),
+    Chaos(ChaosPlan),
     /// A drain, and then the end.
     Stop,
 }
@@ -63,25 +64,6 @@ pub struct KillOrder {
     /// The kind of death.
     #[serde(default = "stop")]
     pub how: Death,
-}
-
-/// The parameters of `chaos`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ChaosOrder {
-    /// How many kills.
-    pub kills: u64,
-    /// The wait between two, in milliseconds.
-    pub every_ms: u64,
-    /// Decides who dies and how.
-    #[serde(default)]
-    pub seed: u64,
-}
-
-impl From<ChaosOrder> for ChaosPlan {
-    fn from(order: ChaosOrder) -> Self {
-        ChaosPlan { kills: order.kills, every_ms: order.every_ms, seed: order.seed }
-    }
 }
 
 /// An error object of JSON-RPC.
@@ -127,9 +109,8 @@ impl From<KillError> for Refusal {
 
 /// Understands one line, without its line feed.
 ///
-/// # Errors
-/// The refusal to answer with `id: null` when the line is no request at all. A request that is one, but
-/// asks for something impossible, comes back with its `id` and the refusal inside.
+/// # Errors The refusal to answer with `id: null` when the line is no request at all. A request
+/// that is one, but asks for something impossible, comes back with its `id` and the refusal inside.
 pub fn parse(line: &[u8]) -> Result<Request, Refusal> {
     let value: Value = serde_json::from_slice(line).map_err(|error| {
         let message = format!("no JSON: {error}: send one JSON-RPC 2.0 object a line");
@@ -209,12 +190,12 @@ fn predict(params: Value) -> Result<Call, Refusal> {
     Ok(Call::Predict(images.collect::<Result<_, Refusal>>()?))
 }
 
-fn chaos(order: ChaosOrder) -> Result<Call, Refusal> {
-    if order.kills == 0 || order.every_ms == 0 {
+fn chaos(plan: ChaosPlan) -> Result<Call, Refusal> {
+    if plan.kills == 0 || plan.every_ms == 0 {
         let message = "`kills` and `every_ms` must be at least 1";
         return Err(Refusal::new(Refusal::INVALID_PARAMS, message));
     }
-    Ok(Call::Chaos(order))
+    Ok(Call::Chaos(plan))
 }
 
 fn typed<T: DeserializeOwned>(method: &str, params: Value) -> Result<T, Refusal> {
@@ -299,7 +280,7 @@ mod tests {
                 "unknown variant `axe`",
             ),
             (
-                r#"{"jsonrpc":"2.0","id":1,"method":"chaos","params":{"kills":0,"every_ms":1}}"#,
+                r#"{"jsonrpc":"2.0","id":1,"method":"chaos","params":{"kills":0,"every_ms":1,"seed":0}}"#,
                 -32602,
                 "must be at least 1",
             ),

@@ -1,8 +1,9 @@
 //! The local socket that obeys its owner only.
 //!
-//! Runs on the main thread beside nothing that computes. Bounds: `clients` connections, `line_bytes` a
-//! line, four such lines in memory for all clients together, `idle_ms` of silence, `line_ms` for a line
-//! once begun and for an answer to be taken. Whoever hits one is told which, and only their connection ends.
+//! Runs on the main thread beside nothing that computes. Bounds: `clients` connections,
+//! `line_bytes` a line, four such lines in memory for all clients together, `idle_ms` of silence,
+//! `line_ms` for a line once begun and for an answer to be taken. Whoever hits one is told which,
+//! and only their connection ends.
 
 use serde_json::Value;
 use std::{cell::Cell, io, rc::Rc, time::Duration};
@@ -24,7 +25,8 @@ use super::{
 /// Lines of the greatest length that may be in memory at once, for all clients together.
 const LONGEST_LINES_AT_ONCE: u64 = 4;
 
-/// A line up to this length always finds room: a runtime full of pictures can still be asked and stopped.
+/// A line up to this length always finds room: a runtime full of pictures can still be asked and
+/// stopped.
 const SHORT_LINE_BYTES: u64 = 4096;
 
 /// How long we wait after a failed accept: mostly for a file descriptor to come free.
@@ -105,7 +107,8 @@ fn admit<C: Controlled>(door: &Rc<Door<C>>, stream: UnixStream) {
     };
     if let Some(refusal) = refusal {
         tracing::warn!(cause = refusal.message, "client refused");
-        // It has just been accepted: its buffer is empty and takes a line at once, or the client is gone.
+        // It has just been accepted: its buffer is empty and takes a line at once, or the client is
+        // gone.
         let _ = stream.try_write(&reply(&Value::Null, Err(refusal)));
         return;
     }
@@ -246,7 +249,8 @@ impl Lines {
         }
     }
 
-    /// Reads and drops what a refused client still writes, within bounds, so that it hears the answer.
+    /// Reads and drops what a refused client still writes, within bounds, so that it hears the
+    /// answer.
     async fn hear_out(&mut self) -> io::Result<()> {
         let bytes_max = self.limits.line_bytes.saturating_mul(LONGEST_LINES_AT_ONCE);
         let drain = async {

@@ -1,8 +1,8 @@
 //! The only code that listens, and the client that talks to it.
 //!
-//! `control_protocol` says what may be asked and answered, `socket_path` where, `control_calls` does
-//! what was asked, `control_socket` listens, `client` is the other end. The control socket obeys its
-//! owner only, and every wait, line and number of clients on it has a bound.
+//! `control_protocol` says what may be asked and answered, `socket_path` where, `control_calls`
+//! does what was asked, `control_socket` listens, `client` is the other end. The control socket
+//! obeys its owner only, and every wait, line and number of clients on it has a bound.
 
 pub mod control_protocol;
 pub mod socket_path;

@@ -1,8 +1,9 @@
 //! Where the control socket lies, and who may lie there.
 //!
-//! A runtime claims its path by a lock on `<path>.lock`, held as long as it lives: two starts can never
-//! both believe that the path is theirs, and a socket under a free lock was left by a dead runtime and is
-//! replaced. The socket is for its owner alone (mode 0600), and so is a folder made for it (0700).
+//! A runtime claims its path by a lock on `<path>.lock`, held as long as it lives: two starts can
+//! never both believe that the path is theirs, and a socket under a free lock was left by a dead
+//! runtime and is replaced. The socket is for its owner alone (mode 0600), and so is a folder made
+//! for it (0700).
 
 use rustix::{fs::OFlags, process::getuid};
 use std::{
@@ -16,7 +17,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The longest path that a Unix socket can have, in bytes: `sun_path` holds 108 with its final zero.
+/// The longest path that a Unix socket can have, in bytes: `sun_path` holds 108 with its final
+/// zero.
 pub const PATH_BYTES_MAX: usize = 107;
 
 /// How often a lock file may vanish while we open it before we give up.
@@ -85,9 +87,8 @@ pub struct SocketClaim {
 impl SocketClaim {
     /// Claims `path` and listens there.
     ///
-    /// # Errors
-    /// `SocketError` for a path that is too long, in use by a live runtime, taken by something that is no
-    /// socket, or in a folder that belongs to somebody else.
+    /// # Errors `SocketError` for a path that is too long, in use by a live runtime, taken by
+    /// something that is no socket, or in a folder that belongs to somebody else.
     pub fn listen(path: &Path) -> Result<(SocketClaim, UnixListener), SocketError> {
         check_length(path)?;
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {

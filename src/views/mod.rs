@@ -1,7 +1,7 @@
 //! What a person sees: messages and progress on stderr, answers on stdout.
 //!
-//! Views read copies (`Status`, `Report`) and know nothing of pools. `table` aligns, `explanation`, `status`, `outcome`
-//! and `predictions` are answers as text, `progress` follows a run.
+//! Views read copies (`Status`, `Report`) and know nothing of pools. `table` aligns, `explanation`,
+//! `status`, `outcome` and `predictions` are answers as text, `progress` follows a run.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,5 @@
-//! Predictions for people and for machines: one entry a picture, whether it has a class or an error.
+//! Predictions for people and for machines: one entry a picture, whether it has a class or an
+//! error.
 
 use serde::Serialize;
 

@@ -1,8 +1,10 @@
-//! A run as it goes: bars on a terminal, plain lines elsewhere. Reads copies of the status, four a second.
+//! A run as it goes: bars on a terminal, plain lines elsewhere. Reads copies of the status, four a
+//! second.
 //!
-//! `Progress::show` is called with one status after the other and the time; it decides nothing but what to
-//! write. On a terminal there is a line a stage and one for the epoch; elsewhere a line when an epoch or
-//! a deployment is new, and a line every ten seconds in between: never more, however fast the run.
+//! `Progress::show` is called with one status after the other and the time; it decides nothing but
+//! what to write. On a terminal there is a line a stage and one for the epoch; elsewhere a line
+//! when an epoch or a deployment is new, and a line every ten seconds in between: never more,
+//! however fast the run.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use planaria_stages::status::{Phase, StageStatus, Status};

@@ -1,4 +1,5 @@
-//! Rows of cells, aligned: the first column to the left, all others to the right unless told otherwise.
+//! Rows of cells, aligned: the first column to the left, all others to the right unless told
+//! otherwise.
 
 /// A table to be printed.
 #[derive(Debug, Default)]

@@ -1,4 +1,5 @@
-//! The socket against clients that are wrong, slow, or too many. The runtime behind it is a stand-in.
+//! The socket against clients that are wrong, slow, or too many. The runtime behind it is a
+//! stand-in.
 
 use super::*;
 use crate::{
@@ -49,12 +50,12 @@ impl Controlled for StandIn {
     fn kill(&self, target: &str, _: Death) -> Result<Vec<String>, KillError> {
         match target {
             "train/1" => Ok(vec!["train/1".into()]),
-            other => Err(KillError::Unknown { target: other.into(), hint: String::new() }),
+            _ => Err(KillError::Stopped),
         }
     }
 
     fn chaos(&self, _: ChaosPlan) -> Result<(), KillError> {
-        Err(KillError::ChaosRuns)
+        Err(KillError::ChaosRuns { left: 3 })
     }
 
     fn stop(&self) {
@@ -153,9 +154,9 @@ fn a_bad_image_has_its_error_and_the_others_have_their_classes() {
 fn an_order_that_cannot_be_done_is_refused_with_its_reason() {
     let world = world(LIMITS);
     let mut client = world.client();
-    let error = client.call("kill", json!({ "target": "tarin" })).expect_err("no such actor");
-    assert_eq!(error.to_string(), "no actor is called `tarin`");
-    let chaos = client.call("chaos", json!({ "kills": 1, "every_ms": 1 }));
+    let error = client.call("kill", json!({ "target": "tarin" })).expect_err("nobody is alive");
+    assert_eq!(error.to_string(), "the pipeline has stopped");
+    let chaos = client.call("chaos", json!({ "kills": 1, "every_ms": 1, "seed": 0 }));
     assert!(matches!(chaos, Err(ClientError::Refused { code: Refusal::KILL, .. })));
 }
 
@@ -195,7 +196,8 @@ fn a_line_of_the_greatest_length_is_read_and_one_byte_more_is_not() {
 #[test]
 fn many_long_lines_at_once_are_refused_before_they_fill_the_memory() {
     let world = world(ControlLimits { clients: 10, ..LIMITS });
-    // Each begins a line that it does not end: there is room for four such lines, so the fifth is refused.
+    // Each begins a line that it does not end: there is room for four such lines, so the fifth is
+    // refused.
     let half = vec![b'x'; (1 << 20) - 1];
     let streams: Vec<Stream> = (0..5).map(|_| world.connect()).collect();
     let (answered, answers) = mpsc::channel();
