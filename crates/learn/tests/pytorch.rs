@@ -131,6 +131,22 @@ fn four_steps_of_each_optimiser_are_those_of_pytorch() {
     }
 }
 
+/// The numbers behind the header.
+fn tensors(bytes: &[u8]) -> &[u8] {
+    let header = u64::from_le_bytes(bytes[..8].try_into().unwrap());
+    &bytes[8 + header as usize..]
+}
+
+#[test]
+fn a_model_is_written_with_the_very_tensors_that_pytorch_wrote() {
+    for name in NETS {
+        let theirs = data(&format!("{name}.parameters.safetensors"));
+        let (network, file) = model_file::decode(&theirs).unwrap();
+        let ours = model_file::encode(&network, &file.parameters, &file.metadata).unwrap();
+        assert_eq!(tensors(&ours), tensors(&theirs), "{name}");
+    }
+}
+
 /// The numbers that the script's `formula` gives.
 fn formula(len: usize, seed: u64) -> impl Iterator<Item = f64> {
     (0..len as u64).map(move |place| {
