@@ -135,20 +135,16 @@ impl Run<'_> {
         let (log, watch) = (self.log, self.watch);
         let has_bars = log == LogFormat::Text && std::io::stderr().is_terminal();
         let progress = Rc::new(RefCell::new(Progress::new(&self.bars, has_bars)));
-        let (pipeline, shown) = (pipeline.clone(), Rc::clone(&progress));
+        let (looked_at, shown) = (pipeline.clone(), Rc::clone(&progress));
         let task = spawn_local(async move {
             let mut looks = interval(LOOK_EVERY);
             loop {
                 looks.tick().await;
-                let status = pipeline.status();
-                let write: &mut dyn FnMut(&str) = match log {
-                    LogFormat::Text => &mut views::message,
-                    LogFormat::Json => &mut |line| tracing::info!(line = line.trim(), "progress"),
-                };
-                shown.borrow_mut().show(&status, watch.elapsed(), write);
+                let status = looked_at.status();
+                shown.borrow_mut().show(&status, watch.elapsed(), &mut |line| write(log, line));
             }
         });
-        View { progress, task }
+        View { progress, task, pipeline: pipeline.clone(), log, watch }
     }
 
     /// Shows and reports what the training has come to.
@@ -233,12 +229,25 @@ impl Run<'_> {
 struct View {
     progress: Rc<RefCell<Progress>>,
     task: JoinHandle<()>,
+    pipeline: Pipeline,
+    log: LogFormat,
+    watch: Stopwatch,
 }
 
 impl View {
     fn end(self) {
         self.task.abort();
-        self.progress.borrow_mut().clear();
+        let status = self.pipeline.status();
+        let mut progress = self.progress.borrow_mut();
+        progress.end(&status, self.watch.elapsed(), &mut |line| write(self.log, line));
+    }
+}
+
+/// Writes a plain line of progress in the form that logs have.
+fn write(log: LogFormat, line: &str) {
+    match log {
+        LogFormat::Text => views::message(line),
+        LogFormat::Json => tracing::info!(line = line.trim(), "progress"),
     }
 }
 

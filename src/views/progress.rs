@@ -89,10 +89,15 @@ impl Progress {
         }
     }
 
-    /// Takes the bars away, so that what comes next stands alone.
-    pub fn clear(&mut self) {
-        if let Screen::Bars(bars) = &mut self.screen {
-            bars.stages.drain(..).chain(bars.epoch.take()).for_each(|bar| bar.finish_and_clear());
+    /// Ends the view: bars go, so that what comes next stands alone; plain lines sum the stages up.
+    pub fn end(&mut self, status: &Status, elapsed: Duration, write: &mut dyn FnMut(&str)) {
+        match &mut self.screen {
+            Screen::Bars(bars) => bars.clear(),
+            Screen::Plain(_) => {
+                let busy: Vec<f64> = status.stages.iter().map(busy_share).collect();
+                write(&plain_line(status, elapsed));
+                plain_stages(status, &busy).iter().for_each(|line| write(line));
+            }
         }
     }
 
@@ -117,6 +122,10 @@ impl Progress {
 }
 
 impl Bars {
+    fn clear(&mut self) {
+        self.stages.drain(..).chain(self.epoch.take()).for_each(|bar| bar.finish_and_clear());
+    }
+
     fn show(&mut self, status: &Status, busy: &[f64]) {
         while self.stages.len() < status.stages.len() {
             let bar = self.all.insert(self.stages.len(), ProgressBar::no_length());
@@ -154,23 +163,33 @@ impl Plain {
         }
         let before = self.seen.replace(new);
         self.written = elapsed;
-        let mut lines = vec![format!(
-            "{:>6.1} s  {} epoch {}/{}  {}",
-            elapsed.as_secs_f64(),
-            phase(status.phase),
-            status.epoch,
-            status.epochs,
-            run_line(status)
-        )];
+        let mut lines = vec![plain_line(status, elapsed)];
         // How the stages did is said once an epoch, and when the phase changes.
         if before.is_some_and(|(phase, epoch, _)| (phase, epoch) != (status.phase, status.epoch)) {
-            let stages = status.stages.iter().enumerate();
-            lines.extend(stages.map(|(index, stage)| {
-                format!("          {}", stage_line(stage, busy.get(index).copied()))
-            }));
+            lines.extend(plain_stages(status, busy));
         }
         lines
     }
+}
+
+/// A run in one line that says when.
+fn plain_line(status: &Status, elapsed: Duration) -> String {
+    let (seconds, phase) = (elapsed.as_secs_f64(), phase(status.phase));
+    let (epoch, epochs, run) = (status.epoch, status.epochs, run_line(status));
+    format!("{seconds:>6.1} s  {phase} epoch {epoch}/{epochs}  {run}")
+}
+
+/// A line for every stage.
+fn plain_stages(status: &Status, busy: &[f64]) -> Vec<String> {
+    let stages = status.stages.iter().enumerate();
+    let line = |(index, stage)| stage_line(stage, busy.get(index).copied());
+    stages.map(|stage| format!("          {}", line(stage))).collect()
+}
+
+/// The share of its workers' time that a stage has spent in work since the start.
+fn busy_share(stage: &StageStatus) -> f64 {
+    let whole = stage.busy_seconds + stage.waited_seconds;
+    if whole > 0.0 { stage.busy_seconds / whole } else { 0.0 }
 }
 
 /// A stage in one line: name, workers, items committed, mailbox, busy share.
@@ -247,10 +266,20 @@ mod tests {
     }
 
     #[test]
+    fn a_plain_view_ends_with_how_every_stage_did_from_the_start() {
+        let mut progress = Progress::new(&MultiProgress::new(), false);
+        let mut lines = Vec::new();
+        progress.end(&training(), Duration::from_secs(9), &mut |line| lines.push(line.to_owned()));
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[0].starts_with("   9.0 s  training epoch 2/10"), "{}", lines[0]);
+        assert!(lines[1].contains("busy  90 %  1 restart"), "{}", lines[1]);
+    }
+
+    #[test]
     fn every_bar_can_be_drawn() {
         let bars = MultiProgress::with_draw_target(indicatif::ProgressDrawTarget::hidden());
         let mut progress = Progress::new(&bars, true);
         progress.show(&training(), Duration::ZERO, &mut |line| panic!("no plain line: {line}"));
-        progress.clear();
+        progress.end(&training(), Duration::ZERO, &mut |line| panic!("no plain line: {line}"));
     }
 }
