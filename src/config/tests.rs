@@ -20,122 +20,118 @@ fn faults(text: &str) -> Vec<String> {
     faults.lines().map(str::to_owned).collect()
 }
 
+/// A config, and the one thing that a person is told about it.
+const FAULTS: &[(&str, &str)] = &[
+    ("sed = 1", "1:1: sed: there is no such field: did you mean `seed`?"),
+    ("[tarin]\nepochs = 1", "1:2: tarin: there is no such field: did you mean `train`?"),
+    ("[train]\nepoch = 1", "2:1: train.epoch: there is no such field: did you mean `epochs`?"),
+    ("[train]\nepochs = 0", "2:10: train.epochs: 0 is out of range: choose 1 to 100000"),
+    ("[train]\nepochs = -1", "2:10: train.epochs: -1 is out of range: choose 1 to 100000"),
+    ("[train]\nepochs = \"3\"", "2:10: train.epochs: must be a whole number, not a text"),
+    ("[train]\nepochs = 1.5", "2:10: train.epochs: must be a whole number, not a number"),
+    ("train = 3", "1:9: train: must be a section, not a whole number"),
+    (
+        "seed = 18446744073709551616",
+        "1:8: seed: 18446744073709551616 is out of range: choose 0 to 18446744073709551615",
+    ),
+    ("[pools]\nworkers = 0", "2:11: pools.workers: 0 is out of range: choose 1 to 256"),
+    ("[pools.train]\nwindow = 0", "2:10: pools.train.window: 0 is out of range: choose 1 to 64"),
+    (
+        "[pools.trian]\nwindow = 1",
+        "1:8: pools.trian: there is no such field: did you mean `train`?",
+    ),
+    (
+        "[pools]\nhang_after = 2",
+        "2:14: pools.hang_after: must be a text in quotes, not a whole number",
+    ),
+    (
+        "[pools]\nhang_after = \"2\"",
+        "2:14: pools.hang_after: `2` is no duration: write a number and a unit, as `50ms`, `2s`, `10m` or `1h`",
+    ),
+    (
+        "[pools]\nhang_after = \"1ms\"",
+        "2:14: pools.hang_after: 1ms is out of range: choose 50ms to 24h",
+    ),
+    (
+        "[preprocess]\ndeviation = 0",
+        "2:13: preprocess.deviation: 0 is out of range: choose 0.000001 to 1000",
+    ),
+    ("[preprocess]\nmean = nan", "2:8: preprocess.mean: NaN is out of range: choose -1000 to 1000"),
+    (
+        "[predict]\nfit = \"strech\"",
+        "2:7: predict.fit: `strech` is not known: did you mean `stretch`?",
+    ),
+    (
+        "[train]\nbatch = 60001",
+        "2:9: train.batch: 60001 items a step, but there are 60000 training items",
+    ),
+    ("[train]\nbatch = 2", "train.gradient_shards: 4 shards of a batch of 2: choose 1 to 2"),
+    (
+        "[source]\ntrain_items = 60001",
+        "2:15: source.train_items: 60001 items, but the source has 60000",
+    ),
+    (
+        "[source]\ntest_labels = \"x\"",
+        "2:15: source.test_labels: has no meaning for the embedded MNIST: set `source.kind` to \"idx\"",
+    ),
+    (
+        "[network]\npreset = \"mnist\"",
+        "2:10: network.preset: no network is called `mnist`: there are `mnist-cnn`, `tiny-cnn`",
+    ),
+    (
+        "[network]\npreset = \"mnist-cn\"",
+        "2:10: network.preset: no network is called `mnist-cn`: did you mean `mnist-cnn`?",
+    ),
+    (
+        "[network]\ninput = [28, 28, 1]\nlayers = []",
+        "3:10: network.layers: the net has no layers: it needs at least a `dense` layer with a unit for every class",
+    ),
+    (
+        "[network]\nlayers = [{ kind = \"relu\" }]",
+        "2:10: network.layers: need `input = [height, width, channels]` beside them",
+    ),
+    (
+        "[network]\ninput = [28, 28]\nlayers = []",
+        "2:9: network.input: must be [height, width, channels]",
+    ),
+    (
+        "[network]\ninput = [28, 28, 1]\nlayers = [{ kind = \"con2d\" }]",
+        "3:20: network.layers[0].kind: no layer is called `con2d`: did you mean `conv2d`?",
+    ),
+    (
+        "[network]\ninput = [28, 28, 1]\nlayers = [{ kind = \"conv2d\" }]",
+        "3:11: network.layers[0]: needs `filters`",
+    ),
+    (
+        "[network]\ninput = [28, 28, 1]\nlayers = [{ kind = \"dense\", units = 10 }]",
+        "3:11: network.layers[0]: layer 0 (dense) needs features, but gets an image of 28x28x1: put a `flatten` before it",
+    ),
+    (
+        "[network]\ninput = [2, 2, 1]\nlayers = [\n{ kind = \"relu\" },\n{ kind = \"conv2d\", filters = 1 }]",
+        "5:1: network.layers[1]: layer 1 (conv2d) needs an image of at least 3x3, but gets 2x2x1: remove a layer before it or use larger images",
+    ),
+    (
+        "[network]\ninput = [9, 9, 1]\nlayers = [{ kind = \"flatten\" }, { kind = \"dense\", units = 10 }]",
+        "2:9: network.input: is 9x9x1, but the images are 28x28x1",
+    ),
+    (
+        "[baselines]\nmodels = [\"linfa\"]",
+        "2:10: baselines.models: no baseline is called `linfa`: there are `linfa-logistic-regression`, `smartcore-random-forest`",
+    ),
+    (
+        "[control]\nline_bytes = 4096",
+        "2:14: control.line_bytes: 4096 is too little for a picture of `limits.image_bytes` (16777216): choose at least 22370648, or smaller pictures",
+    ),
+    ("seed = ", "1:8: this is no TOML: string values must be quoted, expected literal string"),
+];
+
 #[test]
 fn each_fault_is_told_with_its_place_and_what_would_be_right() {
-    let cases = [
-        ("sed = 1", "1:1: sed: there is no such field: did you mean `seed`?"),
-        ("[tarin]\nepochs = 1", "1:2: tarin: there is no such field: did you mean `train`?"),
-        ("[train]\nepoch = 1", "2:1: train.epoch: there is no such field: did you mean `epochs`?"),
-        ("[train]\nepochs = 0", "2:10: train.epochs: 0 is out of range: choose 1 to 100000"),
-        ("[train]\nepochs = -1", "2:10: train.epochs: -1 is out of range: choose 1 to 100000"),
-        ("[train]\nepochs = \"3\"", "2:10: train.epochs: must be a whole number, not a text"),
-        ("[train]\nepochs = 1.5", "2:10: train.epochs: must be a whole number, not a number"),
-        ("train = 3", "1:9: train: must be a section, not a whole number"),
-        (
-            "seed = 18446744073709551616",
-            "1:8: seed: 18446744073709551616 is out of range: choose 0 to 18446744073709551615",
-        ),
-        ("[pools]\nworkers = 0", "2:11: pools.workers: 0 is out of range: choose 1 to 256"),
-        (
-            "[pools.train]\nwindow = 0",
-            "2:10: pools.train.window: 0 is out of range: choose 1 to 64",
-        ),
-        (
-            "[pools.trian]\nwindow = 1",
-            "1:8: pools.trian: there is no such field: did you mean `train`?",
-        ),
-        (
-            "[pools]\nhang_after = 2",
-            "2:14: pools.hang_after: must be a text in quotes, not a whole number",
-        ),
-        (
-            "[pools]\nhang_after = \"2\"",
-            "2:14: pools.hang_after: `2` is no duration: write a number and a unit, as `50ms`, `2s`, `10m` or `1h`",
-        ),
-        (
-            "[pools]\nhang_after = \"1ms\"",
-            "2:14: pools.hang_after: 1ms is out of range: choose 50ms to 24h",
-        ),
-        (
-            "[preprocess]\ndeviation = 0",
-            "2:13: preprocess.deviation: 0 is out of range: choose 0.000001 to 1000",
-        ),
-        (
-            "[preprocess]\nmean = nan",
-            "2:8: preprocess.mean: NaN is out of range: choose -1000 to 1000",
-        ),
-        (
-            "[predict]\nfit = \"strech\"",
-            "2:7: predict.fit: `strech` is not known: did you mean `stretch`?",
-        ),
-        (
-            "[train]\nbatch = 60001",
-            "2:9: train.batch: 60001 items a step, but there are 60000 training items",
-        ),
-        ("[train]\nbatch = 2", "train.gradient_shards: 4 shards of a batch of 2: choose 1 to 2"),
-        (
-            "[source]\ntrain_items = 60001",
-            "2:15: source.train_items: 60001 items, but the source has 60000",
-        ),
-        (
-            "[source]\ntest_labels = \"x\"",
-            "2:15: source.test_labels: has no meaning for the embedded MNIST: set `source.kind` to \"idx\"",
-        ),
-        (
-            "[network]\npreset = \"mnist\"",
-            "2:10: network.preset: no network is called `mnist`: there are `mnist-cnn`, `tiny-cnn`",
-        ),
-        (
-            "[network]\npreset = \"mnist-cn\"",
-            "2:10: network.preset: no network is called `mnist-cn`: did you mean `mnist-cnn`?",
-        ),
-        (
-            "[network]\ninput = [28, 28, 1]\nlayers = []",
-            "3:10: network.layers: the net has no layers: it needs at least a `dense` layer with a unit for every class",
-        ),
-        (
-            "[network]\nlayers = [{ kind = \"relu\" }]",
-            "2:10: network.layers: need `input = [height, width, channels]` beside them",
-        ),
-        (
-            "[network]\ninput = [28, 28]\nlayers = []",
-            "2:9: network.input: must be [height, width, channels]",
-        ),
-        (
-            "[network]\ninput = [28, 28, 1]\nlayers = [{ kind = \"con2d\" }]",
-            "3:20: network.layers[0].kind: no layer is called `con2d`: did you mean `conv2d`?",
-        ),
-        (
-            "[network]\ninput = [28, 28, 1]\nlayers = [{ kind = \"conv2d\" }]",
-            "3:11: network.layers[0]: needs `filters`",
-        ),
-        (
-            "[network]\ninput = [28, 28, 1]\nlayers = [{ kind = \"dense\", units = 10 }]",
-            "3:11: network.layers[0]: layer 0 (dense) needs features, but gets an image of 28x28x1: put a `flatten` before it",
-        ),
-        (
-            "[network]\ninput = [2, 2, 1]\nlayers = [\n{ kind = \"relu\" },\n{ kind = \"conv2d\", filters = 1 }]",
-            "5:1: network.layers[1]: layer 1 (conv2d) needs an image of at least 3x3, but gets 2x2x1: remove a layer before it or use larger images",
-        ),
-        (
-            "[network]\ninput = [9, 9, 1]\nlayers = [{ kind = \"flatten\" }, { kind = \"dense\", units = 10 }]",
-            "2:9: network.input: is 9x9x1, but the images are 28x28x1",
-        ),
-        (
-            "[baselines]\nmodels = [\"linfa\"]",
-            "2:10: baselines.models: no baseline is called `linfa`: there are `linfa-logistic-regression`, `smartcore-random-forest`",
-        ),
-        (
-            "[control]\nline_bytes = 4096",
-            "2:14: control.line_bytes: 4096 is too little for a picture of `limits.image_bytes` (16777216): choose at least 22370648, or smaller pictures",
-        ),
-        ("seed = ", "1:8: this is no TOML: string values must be quoted, expected literal string"),
-    ];
-    for (text, expected) in cases {
+    for (text, expected) in FAULTS {
         let got = faults(text);
         let got: Vec<&str> =
             got.iter().map(|line| line.strip_prefix("folder/a.toml:").unwrap_or(line)).collect();
-        assert_eq!(got, [expected], "{text}");
+        assert_eq!(got, [*expected], "{text}");
     }
 }
 
