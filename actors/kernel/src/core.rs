@@ -202,8 +202,8 @@ impl<F: Flow> Core<F> {
     }
 
     /// Stops the pipeline for a failure that supervision cannot handle; the first one counts.
-    pub fn escalate(&mut self, escalation: Escalation) {
-        self.stopping = true;
+    pub fn escalate(&mut self, escalation: Escalation, now: Ms) {
+        self.stop(now);
         self.escalation.get_or_insert(escalation);
     }
 
@@ -237,8 +237,9 @@ impl<F: Flow> Core<F> {
     }
 
     /// Lets no worker take anything more; workers end as they ask.
-    pub fn stop(&mut self) {
+    pub fn stop(&mut self, now: Ms) {
         self.stopping = true;
+        self.pools.iter_mut().for_each(|pool| pool.expect_answers(now));
     }
 
     /// One worker's step: acknowledge, commit, accept downstream, take the next leases.
@@ -342,7 +343,7 @@ impl<F: Flow> Core<F> {
         if verdict == Verdict::Escalate {
             let stage = pool.plan().name;
             let slot = worker.slot.index + 1;
-            self.escalate(Escalation::TooManyRestarts { stage, slot, cause });
+            self.escalate(Escalation::TooManyRestarts { stage, slot, cause }, now);
         }
         for letter in given_up {
             let mut intake = Intake::new(&mut self.pools, now);
@@ -372,7 +373,7 @@ impl<F: Flow> Core<F> {
         }
         if self.abandoned_threads > self.abandoned_threads_max {
             let abandoned = self.abandoned_threads;
-            self.escalate(Escalation::TooManyAbandonedThreads { abandoned });
+            self.escalate(Escalation::TooManyAbandonedThreads { abandoned }, now);
         }
         for worker in self.workers() {
             let pool = &mut self.pools[usize::from(worker.slot.stage.0)];

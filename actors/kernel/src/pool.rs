@@ -80,6 +80,9 @@ pub(crate) struct Slot {
 /// A hint to an idle worker is repeated after this time, until it is answered.
 const HINT_AGAIN_MS: Ms = 10;
 
+/// A worker that holds nothing has so long to stop: it has only to look up.
+const STOP_WITHIN_MS: Ms = 1_000;
+
 /// One stage.
 #[derive(Debug)]
 pub struct Pool {
@@ -267,6 +270,11 @@ impl Pool {
         Failure { redelivered: leases.len(), given_up, verdict }
     }
 
+    /// From now on every worker owes an answer.
+    pub(crate) fn expect_answers(&mut self, now: Ms) {
+        self.slots.iter_mut().for_each(|slot| slot.progress = now);
+    }
+
     /// Takes note of a worker's heartbeats; says for how long it has been silent when it owes an answer and that is too long.
     ///
     /// A worker owes an answer while it holds leases, has been told that items wait, or is to stop.
@@ -288,7 +296,11 @@ impl Pool {
             SlotState::Off | SlotState::Backoff(_) | SlotState::Escalated => false,
         };
         let silent = now.saturating_sub(slot.progress);
-        (owes && silent >= self.plan.hang_after_ms).then_some(silent)
+        let patience = match slot.leases.is_empty() && stopping {
+            true => self.plan.hang_after_ms.min(STOP_WITHIN_MS),
+            false => self.plan.hang_after_ms,
+        };
+        (owes && silent >= patience).then_some(silent)
     }
 
     /// True when a living incarnation should have been seen long ago.

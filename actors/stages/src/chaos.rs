@@ -21,20 +21,22 @@ pub struct ChaosPlan {
     pub seed: u64,
 }
 
-/// Carries a plan out, until it is done or the pipeline has ended.
+/// Carries a plan out, until it is done or the pipeline drains: who is asked to end needs no killing.
 pub(crate) async fn run(pipeline: Pipeline, plan: ChaosPlan) {
     let mut stream = Stream::new(plan.seed, Purpose::Chaos, 0, 0);
-    for left in (0..plan.kills).rev() {
+    let mut left = plan.kills;
+    while left > 0 && !pipeline.is_draining() {
         // Whoever was chosen may be between two lives: then another is.
-        while !kill_one(&pipeline, &mut stream) {
-            if pipeline.has_ended() {
-                return pipeline.chaos_left().store(0, Ordering::Release);
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        pipeline.chaos_left().store(left, Ordering::Release);
-        tokio::time::sleep(Duration::from_millis(plan.every_ms)).await;
+        let wait_ms = if kill_one(&pipeline, &mut stream) {
+            left -= 1;
+            pipeline.chaos_left().store(left, Ordering::Release);
+            plan.every_ms
+        } else {
+            1
+        };
+        tokio::time::sleep(Duration::from_millis(wait_ms)).await;
     }
+    pipeline.chaos_left().store(0, Ordering::Release);
 }
 
 /// Orders one death; false when the chosen actor was not alive.

@@ -228,8 +228,13 @@ impl Pipeline {
         }
     }
 
+    /// True once nothing more is admitted.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.0.host.read(|core| core.flow().is_draining() || core.is_stopping())
+    }
+
     /// True once nobody works any more.
-    pub(crate) fn has_ended(&self) -> bool {
+    fn has_ended(&self) -> bool {
         self.0.host.read(|core| core.is_over())
     }
 

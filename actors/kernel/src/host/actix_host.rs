@@ -150,7 +150,11 @@ impl<F: Flow> ActixHost<F> {
 
     /// Lets every worker end at its next step, whatever is unfinished.
     pub fn stop(&self) {
-        self.state().core.stop();
+        {
+            let state = &mut *self.state();
+            let now = state.clock.now();
+            state.core.stop(now);
+        }
         self.nudge_all();
         self.0.attention.notify_one();
     }
@@ -242,7 +246,9 @@ impl<F: Flow> ActixHost<F> {
             };
             tracing::warn!(%cause, "supervisor lost");
             if verdict == Verdict::Escalate {
-                self.state().core.escalate(Escalation::Supervisor { cause });
+                let state = &mut *self.state();
+                let now = state.clock.now();
+                state.core.escalate(Escalation::Supervisor { cause }, now);
                 self.nudge_all();
                 break;
             }
