@@ -139,7 +139,7 @@ fn augmentation(mut section: Section<'_>) -> Augmentation {
 fn evaluate(mut section: Section<'_>) -> EvaluateSettings {
     let settings = EvaluateSettings {
         every_steps: section.whole_or_none("every_steps", 1..=u64::MAX),
-        block: section.whole("block", 500, 1..=100_000),
+        block: section.whole("block", 100, 1..=100_000),
     };
     section.finish();
     settings

@@ -16,24 +16,23 @@ const MAILBOX_MAX: u64 = 1 << 24;
 const ATTEMPTS_MAX: u32 = 1000;
 const DAY_MS: u64 = 24 * 3_600_000;
 
+/// Workers of a pool when the file says nothing: as many as there are cores, up to this.
+const DEFAULT_WORKERS_MAX: usize = 8;
+
 /// What holds for a stage when the file says nothing.
 fn default_pool(stage: StageKind) -> PoolSettings {
-    let hang_after_ms = match stage {
-        // One item is a round of a classical model's fit, inside a library that cannot be asked how
-        // it goes.
-        StageKind::Compare => 60_000,
-        StageKind::Train | StageKind::Evaluate => 10_000,
-        StageKind::Ingest
-        | StageKind::Decode
-        | StageKind::Preprocess
-        | StageKind::Augment
-        | StageKind::Batch
-        | StageKind::Deploy
-        | StageKind::Predict => 2_000,
-    };
     let cores = available_parallelism().map_or(1, NonZero::get);
-    let workers = u16::try_from(cores).unwrap_or(WORKERS_MAX).min(WORKERS_MAX);
-    PoolSettings { workers, window: 2, mailbox: 1024, hang_after_ms, attempts_max: 5 }
+    PoolSettings {
+        workers: cores.min(DEFAULT_WORKERS_MAX) as u16,
+        // A step has few items: who takes two of them leaves another worker without one.
+        window: if stage == StageKind::Train { 1 } else { 2 },
+        // Batches are large, and more of them than the next few steps need serve nobody.
+        mailbox: if stage == StageKind::Batch { 8 } else { 1024 },
+        // One item of compare is a round of a classical model's fit, inside a library that cannot
+        // be asked how it goes.
+        hang_after_ms: if stage == StageKind::Compare { 30_000 } else { 2_000 },
+        attempts_max: 5,
+    }
 }
 
 /// Reads `[pools]` and its sections.

@@ -207,14 +207,15 @@ impl Pool {
         let index = worker.slot.index;
         let window = usize::from(self.plan.window);
         let mut taken = Vec::new();
-        self.slots[usize::from(index)].hinted = None;
+        let slot = &mut self.slots[usize::from(index)];
+        slot.hinted = None;
+        if slot.leases.is_empty() {
+            slot.progress = now; // silence counts from the first lease on
+        }
         while self.slots[usize::from(index)].leases.len() < window {
             let Some(item) = self.ready.take(index, self.limit()) else { break };
             self.ledger.lease(item, index, worker.incarnation);
             let slot = &mut self.slots[usize::from(index)];
-            if slot.leases.is_empty() {
-                slot.progress = now; // silence counts only while something is owed
-            }
             slot.leases.push(item);
             taken.push(item);
         }
@@ -326,6 +327,7 @@ impl Pool {
                     continue;
                 }
                 Some(_) => {}
+                None if self.is_probe_due(index, now) => {}
                 None if unclaimed == 0 || !self.ready.has_for(index, self.limit()) => continue,
                 None => self.slots[usize::from(index)].progress = now, // silence counts from now
             }
@@ -336,6 +338,12 @@ impl Pool {
         }
         self.has_news = false;
         hinted
+    }
+
+    /// An idle worker is asked now and then whether it still lives, by a hint like any other.
+    fn is_probe_due(&self, index: u16, now: Ms) -> bool {
+        let slot = &self.slots[usize::from(index)];
+        now.saturating_sub(slot.progress) >= self.plan.hang_after_ms / 2
     }
 
     /// When the pool's timers next ask for attention; computed from the state, never remembered.

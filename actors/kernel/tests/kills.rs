@@ -243,6 +243,22 @@ fn a_hung_worker_is_fenced_and_its_late_answer_dropped() {
 }
 
 #[test]
+fn a_worker_that_hangs_while_it_has_nothing_to_do_is_noticed_too() {
+    actix_rt::System::new().block_on(async {
+        let host = start(10, 1, vec![maker::<Mixer>(); 3]);
+        done(&host).await;
+        kill(&host, Target::Stage(StageId(0)), Death::Hang).await;
+        let noticed = async {
+            while host.read(|core| core.failures()) == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), noticed).await.expect("it is noticed");
+        end(&host).await;
+    });
+}
+
+#[test]
 fn an_item_that_kills_every_worker_becomes_a_dead_letter_and_the_others_go_on() {
     actix_rt::System::new().block_on(async {
         let host = start(1_000, 2, vec![maker::<Mixer>(), maker::<Mixer>(), maker::<Choosy>()]);

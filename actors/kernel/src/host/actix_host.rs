@@ -167,15 +167,16 @@ impl<F: Flow> ActixHost<F> {
         self.read(|core| core.escalation().cloned())
     }
 
-    /// Orders deaths; returns the names of those that got the order.
-    ///
-    /// # Errors
-    /// When no living actor is meant.
+    /// Orders deaths; returns the names of those that got the order. Who is dead, or has got one before, gets none.
     pub fn kill(&self, target: Target, death: Death) -> Vec<String> {
         if target == Target::Supervisor {
             // Nobody watches for a supervisor that hangs: it panics instead.
             let death = if death == Death::Hang { Death::Panic } else { death };
-            lock(&self.0.supervisor).order(death);
+            let pulse = lock(&self.0.supervisor).clone();
+            if pulse.is_ordered() {
+                return Vec::new();
+            }
+            pulse.order(death);
             self.0.attention.notify_one();
             return vec!["supervisor".to_owned()];
         }
@@ -189,7 +190,7 @@ impl<F: Flow> ActixHost<F> {
         let mut killed = Vec::new();
         for (worker, living) in lock(&self.0.living).iter() {
             let pool = &state.core.pools()[usize::from(worker.slot.stage.0)];
-            if means(worker) && pool.is_current(*worker) {
+            if means(worker) && pool.is_current(*worker) && !living.pulse.is_ordered() {
                 living.pulse.order(death);
                 living.nudge();
                 killed.push(format!("{}/{}", pool.plan().name, worker.slot.index + 1));
