@@ -1,7 +1,7 @@
 //! The way of one item, from raw bytes to a prediction: one module a stage, and the flow that joins them.
 //!
 //! A stage's worker is a pure function of its task; it knows no other stage. What follows from an outcome is decided in
-//! [`flow`], under the kernel's lock, in places that do not depend on who was first. [`Pipeline`] is the handle on it all.
+//! `flow`, under the kernel's lock, in places that do not depend on who was first. [`Pipeline`] is the handle on it all.
 //!
 //! In the order of an item's way:
 
