@@ -5,175 +5,55 @@
 //! of which may be lost and is repeated, because it follows from the state.
 
 use crate::{
+    escalation::{Escalation, Supervision},
+    events::{Event, EventLog},
     failpoint::{Exit, ExitCause},
     flow::{Done, Flow, Intake},
-    ids::{ItemId, StageId},
-    intensity::{Intensity, Ms, Verdict},
+    ids::{Incarnation, StageId},
+    intensity::{Ms, Verdict},
     ledger::Acknowledged,
-    pool::{Failure, Pool, PoolPlan, SlotState, WorkerId},
+    messages::{Action, Lease, PulseReading, Reply, Request, SupervisorEvent},
+    plan::{self, PlanError, PoolPlan},
+    pool::{Pool, Returns},
+    slot::{SlotState, WorkerId},
 };
-use std::time::Duration;
-
-/// What a worker asks for.
-#[derive(Debug)]
-pub enum Request<O> {
-    /// It has been started.
-    Began,
-    /// It has nothing to do.
-    Take {
-        /// How long it waited.
-        waited: Duration,
-    },
-    /// It has done an item.
-    Acknowledge {
-        /// The item.
-        item: ItemId,
-        /// What came of it.
-        output: O,
-        /// How long the work took.
-        busy: Duration,
-    },
-}
-
-/// An item, with all that the work on it needs.
-#[derive(Debug)]
-pub struct Lease<I> {
-    /// The item.
-    pub item: ItemId,
-    /// What the flow gave with it.
-    pub input: I,
-}
-
-/// What a worker gets.
-#[derive(Debug)]
-pub enum Reply<I> {
-    /// Its next leases; none when nothing waits for it.
-    Leases(Vec<Lease<I>>),
-    /// It is fenced, or the pipeline is stopping: it ends.
-    End,
-}
-
-/// Everything that can make the supervisor act. What is not listed here cannot restart a slot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SupervisorEvent {
-    /// The supervisor has been started, or started again; these workers live.
-    Began {
-        /// Workers whose threads have not ended, or whose ends are still to be told.
-        alive: Vec<WorkerId>,
-    },
-    /// An incarnation has ended.
-    Exited {
-        /// Whose end it is.
-        worker: WorkerId,
-        /// How it ended.
-        exit: Exit,
-    },
-    /// Time has passed; this is what the workers' heartbeats and work say.
-    Tick {
-        /// One reading for every worker that lives.
-        pulses: Vec<PulseReading>,
-    },
-}
-
-/// What can be seen of a living worker from outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PulseReading {
-    /// Whose pulse it is.
-    pub worker: WorkerId,
-    /// Heartbeats since it started.
-    pub beats: u64,
-    /// The item whose work has begun.
-    pub in_work: Option<ItemId>,
-    /// True when its death has been ordered.
-    pub ordered: bool,
-}
-
-/// All that a decision can ask for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Start this incarnation. Asked twice, it is started once.
-    Start(WorkerId),
-    /// Let this incarnation do no more. When it hangs, its thread is abandoned.
-    Fence {
-        /// The incarnation.
-        worker: WorkerId,
-        /// Why.
-        cause: ExitCause,
-        /// How many leases went back to ready.
-        redelivered: usize,
-    },
-    /// Tell an idle worker that items wait for it.
-    Hint(WorkerId),
-}
 
 /// The ledgers, slots and values of a whole pipeline.
 #[derive(Debug)]
 pub struct Core<F: Flow> {
     pools: Vec<Pool>,
     flow: F,
-    intensity: Intensity,
     abandoned_threads_max: usize,
     stopping: bool,
     failures: u64,
     abandoned_threads: usize,
     escalation: Option<Escalation>,
-}
-
-/// A failure that supervision could not handle: the pipeline stops, and whoever runs it decides.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Escalation {
-    /// A slot failed more often than its restart intensity allows.
-    #[error(
-        "{stage}/{slot} failed too often, last by {cause}: see the log, or raise `supervision.restarts_max`"
-    )]
-    TooManyRestarts {
-        /// The stage's name.
-        stage: &'static str,
-        /// The slot, from 1.
-        slot: u16,
-        /// Why it ended last.
-        cause: ExitCause,
-    },
-    /// More threads hang than may be abandoned.
-    #[error(
-        "{abandoned} threads of workers hang: raise the stage's `hang_after` if its items take that long"
-    )]
-    TooManyAbandonedThreads {
-        /// How many.
-        abandoned: usize,
-    },
-    /// The supervisor itself failed too often.
-    #[error("the supervisor failed too often, last by {cause}: see the log")]
-    Supervisor {
-        /// Why it ended last.
-        cause: ExitCause,
-    },
-}
-
-/// How failures are answered, for all pools.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Supervision {
-    /// Of every slot, and of the supervisor.
-    pub intensity: Intensity,
-    /// Threads of hung workers that may live at once; one more escalates.
-    pub abandoned_threads_max: usize,
+    events: EventLog,
 }
 
 impl<F: Flow> Core<F> {
     /// A pipeline of one pool a plan, in the order of an item's way; nothing is started.
-    pub fn new(plans: Vec<PoolPlan>, supervision: Supervision, flow: F) -> Self {
+    ///
+    /// # Errors
+    /// [`PlanError`] for the first plan that cannot be built.
+    pub fn new(
+        plans: Vec<PoolPlan>,
+        supervision: &Supervision,
+        flow: F,
+    ) -> Result<Self, PlanError> {
+        plan::check(&plans)?;
         let pools = plans.into_iter().enumerate();
         let pools = pools.map(|(stage, plan)| Pool::new(StageId(stage as u16), plan)).collect();
-        Core {
+        Ok(Core {
             pools,
             flow,
-            intensity: supervision.intensity,
             abandoned_threads_max: supervision.abandoned_threads_max,
             stopping: false,
             failures: 0,
             abandoned_threads: 0,
             escalation: None,
-        }
+            events: EventLog::default(),
+        })
     }
 
     /// Every stage.
@@ -184,6 +64,11 @@ impl<F: Flow> Core<F> {
     /// The values beside the ledgers.
     pub fn flow(&self) -> &F {
         &self.flow
+    }
+
+    /// What happened to actors and items.
+    pub fn events(&self) -> &EventLog {
+        &self.events
     }
 
     /// Deaths of workers so far.
@@ -204,14 +89,16 @@ impl<F: Flow> Core<F> {
     /// Stops the pipeline for a failure that supervision cannot handle; the first one counts.
     pub fn escalate(&mut self, escalation: Escalation, now: Ms) {
         self.stop(now);
-        self.escalation.get_or_insert(escalation);
+        if self.escalation.is_none() {
+            self.events.push(now, Event::Escalated { reason: escalation.to_string() });
+            self.escalation = Some(escalation);
+        }
     }
 
     /// True when the pipeline is stopping and no worker is left to wait for.
     pub fn is_over(&self) -> bool {
-        let rests = |state| !matches!(state, SlotState::Starting | SlotState::Up);
         let mut slots = self.pools.iter().flat_map(|pool| &pool.slots);
-        self.stopping && slots.all(|slot| rests(slot.state))
+        self.stopping && slots.all(|slot| !slot.state.is_alive())
     }
 
     /// True when no stage has an unfinished item.
@@ -239,7 +126,24 @@ impl<F: Flow> Core<F> {
     /// Lets no worker take anything more; workers end as they ask.
     pub fn stop(&mut self, now: Ms) {
         self.stopping = true;
-        self.pools.iter_mut().for_each(|pool| pool.expect_answers(now));
+        let slots = self.pools.iter_mut().flat_map(|pool| &mut pool.slots);
+        slots.for_each(|slot| slot.progressed(now)); // from now on everybody owes an answer
+    }
+
+    /// Lets a stage have another number of workers; the supervisor starts them, those too many end what they hold.
+    ///
+    /// # Errors
+    /// [`PlanError`] for no worker or too many.
+    pub fn scale(&mut self, stage: StageId, workers: u16, now: Ms) -> Result<(), PlanError> {
+        let pool = &mut self.pools[usize::from(stage.0)];
+        plan::check_workers(pool.plan().name, workers)?;
+        let from = pool.wanted();
+        if from != workers {
+            pool.scale(workers);
+            self.events.push(now, Event::Scaled { stage, from, to: workers });
+            self.note_rebalancing(stage, now);
+        }
+        Ok(())
     }
 
     /// One worker's step: acknowledge, commit, accept downstream, take the next leases.
@@ -253,7 +157,7 @@ impl<F: Flow> Core<F> {
         let stage = worker.slot.stage;
         let at = usize::from(stage.0);
         match request {
-            Request::Began => self.pools[at].up(worker, now),
+            Request::Began => self.began_work(worker, now),
             Request::Take { waited } => self.pools[at].waited += waited,
             Request::Acknowledge { item, output, busy } => {
                 self.pools[at].busy += busy;
@@ -263,11 +167,12 @@ impl<F: Flow> Core<F> {
                 }
             }
         }
-        if self.stopping || !self.pools[at].is_current(worker) {
+        let pool = &mut self.pools[at];
+        if self.stopping || !pool.is_current(worker) || pool.is_retired(worker) {
             self.hint(None, now, actions);
             return Reply::End;
         }
-        let items = self.pools[at].lease(worker, now);
+        let items = pool.lease(worker, now);
         let leases = items.into_iter();
         let leases =
             leases.map(|item| Lease { item, input: self.flow.input(stage, item) }).collect();
@@ -293,61 +198,94 @@ impl<F: Flow> Core<F> {
         self.pools.iter().filter_map(Pool::next_deadline).min()
     }
 
+    fn began_work(&mut self, worker: WorkerId, now: Ms) {
+        if self.pools[usize::from(worker.slot.stage.0)].up(worker, now) {
+            let is_first = worker.incarnation == Incarnation(1);
+            let event = match is_first {
+                true => Event::Started { worker },
+                false => Event::Restarted { worker },
+            };
+            self.events.push(now, event);
+            self.note_rebalancing(worker.slot.stage, now);
+        }
+    }
+
     /// Compares the slots with who is alive, and acts on the difference.
     fn began(&mut self, alive: &[WorkerId], now: Ms, actions: &mut Vec<Action>) {
         for &worker in alive {
             if !self.pools[usize::from(worker.slot.stage.0)].is_current(worker) {
-                let cause = ExitCause::Vanished;
-                actions.push(Action::Fence { worker, cause, redelivered: 0 }); // its fence may have been lost
+                actions.push(Action::Fence(worker)); // its fence may have been lost
             }
         }
         for worker in self.workers() {
-            let at = usize::from(worker.slot.stage.0);
-            let pool = &mut self.pools[at];
-            match pool.slots[usize::from(worker.slot.index)].state {
-                SlotState::Off if !self.stopping => {
-                    actions.push(Action::Start(pool.starting(worker.slot.index, now)));
-                }
-                SlotState::Starting if !alive.contains(&worker) => {
+            let pool = &mut self.pools[usize::from(worker.slot.stage.0)];
+            let is_gone = !alive.contains(&worker);
+            match pool.slot(worker.slot.index).state {
+                SlotState::Starting if is_gone => {
                     // The start was lost with the last supervisor: that is no failure of the slot.
                     actions.push(Action::Start(pool.starting(worker.slot.index, now)));
                 }
-                SlotState::Up if !alive.contains(&worker) => {
-                    let exit = Exit { cause: ExitCause::Vanished, ordered: false, in_work: None };
-                    self.exited(worker, &exit, now, actions);
+                SlotState::Up | SlotState::Retiring if is_gone => {
+                    self.exited(worker, &Exit::vanished(), now, actions);
                 }
-                SlotState::Off
-                | SlotState::Starting
+                SlotState::Starting
                 | SlotState::Up
+                | SlotState::Retiring
+                | SlotState::Off
                 | SlotState::Backoff(_)
                 | SlotState::Escalated => {}
             }
         }
+        self.start_due(now, actions);
     }
 
+    /// The one path of every end: fence, redeliver, rebalance, and start again later or escalate.
     fn exited(&mut self, worker: WorkerId, exit: &Exit, now: Ms, actions: &mut Vec<Action>) {
-        let stage = worker.slot.stage;
+        let (stage, index) = (worker.slot.stage, worker.slot.index);
         let pool = &mut self.pools[usize::from(stage.0)];
         if !pool.is_current(worker) {
             return; // fenced before: its end is known
         }
-        if self.stopping && exit.cause == ExitCause::Stopped {
-            pool.slots[usize::from(worker.slot.index)].state = SlotState::Off;
+        let was_to_end = self.stopping || pool.slot(index).state == SlotState::Retiring;
+        if was_to_end && exit.cause == ExitCause::Stopped && pool.slot(index).leases.is_empty() {
+            pool.off(index);
             return;
         }
         self.failures += 1;
-        let Failure { redelivered, given_up, verdict } =
-            pool.fail(worker.slot.index, exit, now, &self.intensity);
-        let cause = exit.cause.clone();
-        actions.push(Action::Fence { worker, cause: cause.clone(), redelivered });
-        if verdict == Verdict::Escalate {
-            let stage = pool.plan().name;
-            let slot = worker.slot.index + 1;
-            self.escalate(Escalation::TooManyRestarts { stage, slot, cause }, now);
+        let Exit { cause, ordered, backtrace, .. } = exit.clone();
+        self.events.push(now, Event::Died { worker, cause: cause.clone(), ordered, backtrace });
+        let verdict = pool.fail(index, now);
+        let (strategy, name) = (pool.plan().strategy, pool.plan().name);
+        self.fence(worker, exit, now, actions);
+        let others = self.pools[usize::from(stage.0)].slot_count();
+        for other in (0..others).filter(|&other| strategy.takes_along(index, other)) {
+            let pool = &mut self.pools[usize::from(stage.0)];
+            if pool.slot(other).state.is_alive() {
+                let along = pool.worker(other);
+                pool.taken_along(other, now);
+                self.fence(along, &Exit::taken_along(), now, actions);
+            }
         }
-        for letter in given_up {
+        if verdict == Verdict::Escalate {
+            let slot = index + 1;
+            self.escalate(Escalation::TooManyRestarts { stage: name, slot, cause }, now);
+        }
+    }
+
+    fn fence(&mut self, worker: WorkerId, exit: &Exit, now: Ms, actions: &mut Vec<Action>) {
+        let stage = worker.slot.stage;
+        let Returns { redelivered, given_up } =
+            self.pools[usize::from(stage.0)].fence(worker.slot.index, exit);
+        self.events.push(now, Event::Fenced { worker });
+        if !redelivered.is_empty() {
+            self.events.push(now, Event::Redelivered { from: worker, items: redelivered });
+        }
+        self.note_rebalancing(stage, now);
+        actions.push(Action::Fence(worker));
+        for (item, cause) in given_up {
             let mut intake = Intake::new(&mut self.pools, now);
-            self.flow.give_up(stage, letter.item, &letter.cause, &mut intake);
+            self.flow.give_up(stage, item, &cause, &mut intake);
+            self.events.push(now, Event::DeadLettered { stage, item, cause });
         }
     }
 
@@ -360,14 +298,12 @@ impl<F: Flow> Core<F> {
                 self.abandoned_threads += 1;
                 continue;
             }
-            if let Some(silent_ms) =
-                pool.is_hung(worker.slot.index, pulse.beats, now, self.stopping)
-            {
-                let exit = Exit {
-                    cause: ExitCause::Hung { silent_ms },
-                    ordered: pulse.ordered,
-                    in_work: pulse.in_work,
-                };
+            let hang_after_ms = pool.plan().hang_after_ms;
+            let slot = pool.slot_mut(worker.slot.index);
+            if let Some(silent_ms) = slot.is_hung(pulse.beats, hang_after_ms, now, self.stopping) {
+                let cause = ExitCause::Hung { silent_ms };
+                let (ordered, in_work) = (pulse.ordered, pulse.in_work);
+                let exit = Exit { cause, ordered, in_work, backtrace: None };
                 self.exited(worker, &exit, now, actions);
             }
         }
@@ -376,23 +312,29 @@ impl<F: Flow> Core<F> {
             self.escalate(Escalation::TooManyAbandonedThreads { abandoned }, now);
         }
         for worker in self.workers() {
-            let pool = &mut self.pools[usize::from(worker.slot.stage.0)];
+            let pool = &self.pools[usize::from(worker.slot.stage.0)];
             let is_seen = pulses.iter().any(|pulse| pulse.worker == worker);
-            if !is_seen && pool.is_overdue(worker.slot.index, now) {
-                let exit = Exit { cause: ExitCause::Vanished, ordered: false, in_work: None };
-                self.exited(worker, &exit, now, actions);
-                continue;
+            if !is_seen && pool.slot(worker.slot.index).is_overdue(pool.plan().hang_after_ms, now) {
+                self.exited(worker, &Exit::vanished(), now, actions);
             }
-            match pool.slots[usize::from(worker.slot.index)].state {
-                SlotState::Backoff(until) if now >= until && !self.stopping => {
+        }
+        self.start_due(now, actions);
+    }
+
+    /// Starts whoever is to be started: vacant slots, and those whose backoff is over.
+    fn start_due(&mut self, now: Ms, actions: &mut Vec<Action>) {
+        if self.stopping {
+            return;
+        }
+        for pool in &mut self.pools {
+            for index in pool.vacant() {
+                actions.push(Action::Start(pool.starting(index, now)));
+            }
+            for index in 0..pool.slot_count() {
+                if matches!(pool.slot(index).state, SlotState::Backoff(until) if now >= until) {
                     pool.restarts += 1;
-                    actions.push(Action::Start(pool.starting(worker.slot.index, now)));
+                    actions.push(Action::Start(pool.starting(index, now)));
                 }
-                SlotState::Backoff(_)
-                | SlotState::Off
-                | SlotState::Starting
-                | SlotState::Up
-                | SlotState::Escalated => {}
             }
         }
     }
@@ -409,10 +351,17 @@ impl<F: Flow> Core<F> {
         }
     }
 
+    fn note_rebalancing(&mut self, stage: StageId, now: Ms) {
+        let moved = std::mem::take(&mut self.pools[usize::from(stage.0)].shards_moved);
+        if moved > 0 {
+            self.events.push(now, Event::Rebalanced { stage, shards_moved: moved });
+        }
+    }
+
     /// Every slot's present or next incarnation.
     fn workers(&self) -> Vec<WorkerId> {
         let slots = |pool: &Pool| {
-            (0..pool.slots.len() as u16).map(|index| pool.worker(index)).collect::<Vec<_>>()
+            (0..pool.slot_count()).map(|index| pool.worker(index)).collect::<Vec<_>>()
         };
         self.pools.iter().flat_map(slots).collect()
     }

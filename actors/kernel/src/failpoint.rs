@@ -1,5 +1,6 @@
 //! The schedule points of an actor: where a death may be ordered, and how.
 
+use crate::panics::PanicTrace;
 use std::fmt;
 
 /// A gap between two steps of an actor. Between two points it touches shared state at most once, so that a death on any
@@ -94,8 +95,10 @@ pub enum ExitCause {
         /// For how long, in milliseconds.
         silent_ms: u64,
     },
-    /// A restarted supervisor found it gone.
+    /// The supervisor found it gone.
     Vanished,
+    /// It did not fail: another worker of its pool did, and the pool's strategy starts both again.
+    TakenAlong,
 }
 
 impl ExitCause {
@@ -109,6 +112,7 @@ impl ExitCause {
             ExitCause::NotMade(_) => "not-made",
             ExitCause::Hung { .. } => "hung",
             ExitCause::Vanished => "vanished",
+            ExitCause::TakenAlong => "taken-along",
         }
     }
 
@@ -119,7 +123,8 @@ impl ExitCause {
             ExitCause::Stopped
             | ExitCause::ThreadLost
             | ExitCause::NotMade(_)
-            | ExitCause::Vanished => false,
+            | ExitCause::Vanished
+            | ExitCause::TakenAlong => false,
         }
     }
 }
@@ -133,7 +138,8 @@ impl fmt::Display for ExitCause {
             ExitCause::ThreadLost => f.write_str("its thread was lost"),
             ExitCause::NotMade(message) => write!(f, "could not be made: {message}"),
             ExitCause::Hung { silent_ms } => write!(f, "no progress for {silent_ms} ms"),
-            ExitCause::Vanished => f.write_str("found gone by a restarted supervisor"),
+            ExitCause::Vanished => f.write_str("found gone"),
+            ExitCause::TakenAlong => f.write_str("started again with another of its pool"),
         }
     }
 }
@@ -147,4 +153,18 @@ pub struct Exit {
     pub ordered: bool,
     /// The item whose work had begun and was not acknowledged.
     pub in_work: Option<crate::ids::ItemId>,
+    /// Where it panicked, when that was not ordered.
+    pub backtrace: Option<PanicTrace>,
+}
+
+impl Exit {
+    /// A worker that lived is not there any more, and nothing said why.
+    pub(crate) fn vanished() -> Exit {
+        Exit { cause: ExitCause::Vanished, ordered: false, in_work: None, backtrace: None }
+    }
+
+    /// A worker that did not fail is started again with one that did.
+    pub(crate) fn taken_along() -> Exit {
+        Exit { cause: ExitCause::TakenAlong, ordered: false, in_work: None, backtrace: None }
+    }
 }

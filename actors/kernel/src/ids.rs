@@ -41,4 +41,4 @@ pub struct ItemId(pub u64);
 
 /// A fixed part of a stage's key space. An item's shard never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ShardId(pub u16);
+pub struct ShardId(pub u32);

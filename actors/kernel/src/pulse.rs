@@ -3,6 +3,7 @@
 use crate::{
     failpoint::{Death, Interrupt},
     ids::ItemId,
+    panics,
 };
 use std::{
     sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
@@ -96,7 +97,7 @@ impl Pulse {
         let order = self.order.swap(0, Ordering::AcqRel);
         match Death::from_number(order) {
             None => Ok(()),
-            Some(Death::Panic) => panic!("killed, as ordered"),
+            Some(Death::Panic) => panic!("{}", panics::ORDERED),
             Some(Death::Error) => Err(Interrupt::Error),
             Some(Death::Stop) => Err(Interrupt::Stop),
             Some(Death::LostThread) => Err(Interrupt::LostThread),

@@ -1,10 +1,7 @@
 //! The ready items of a stage, kept by the slot that owns their shard, oldest first.
 
-use crate::{ids::ItemId, pool::Sharing, shard_map::ShardMap};
+use crate::{ids::ItemId, plan::Sharing, shard_map::ShardMap};
 use std::collections::BTreeSet;
-
-/// Shards of a stage: more than any pool has slots.
-const SHARDS: u16 = 64;
 
 /// What waits, and for whom. The items themselves are in the ledger.
 #[derive(Debug)]
@@ -17,10 +14,14 @@ pub(crate) struct ReadyItems {
 }
 
 impl ReadyItems {
-    pub(crate) fn new(slots: u16, sharing: Sharing) -> Self {
+    pub(crate) fn new(slots: u16, shards: u32, sharing: Sharing) -> Self {
         let by_owner = vec![BTreeSet::new(); usize::from(slots)];
-        let shards = SHARDS.max(slots.saturating_mul(8));
         ReadyItems { map: ShardMap::new(shards), sharing, by_owner, unowned: BTreeSet::new() }
+    }
+
+    /// There is one slot more; it owns nothing yet.
+    pub(crate) fn add_slot(&mut self) {
+        self.by_owner.push(BTreeSet::new());
     }
 
     pub(crate) fn insert(&mut self, item: ItemId) {
@@ -48,9 +49,12 @@ impl ReadyItems {
         self.by_owner.iter().flat_map(|owned| owned.range(..limit)).take(most).count()
     }
 
-    /// Gives the shards to the live slots, and the items with them.
-    pub(crate) fn assign(&mut self, is_live: impl Fn(u16) -> bool) {
-        self.map.assign(is_live, self.by_owner.len() as u16);
+    /// Gives the shards to the live slots, and the items with them. Returns how many shards moved.
+    pub(crate) fn assign(&mut self, is_live: impl Fn(u16) -> bool) -> u32 {
+        let moved = self.map.assign(is_live, self.by_owner.len() as u16);
+        if moved == 0 {
+            return 0;
+        }
         let mut waiting = std::mem::take(&mut self.unowned);
         for owned in &mut self.by_owner {
             waiting.append(owned);
@@ -58,6 +62,7 @@ impl ReadyItems {
         for item in waiting {
             self.insert(item);
         }
+        moved
     }
 
     fn oldest_for(&self, slot: u16, limit: ItemId) -> Option<(usize, ItemId)> {

@@ -18,27 +18,32 @@ impl ShardMap {
     ///
     /// # Panics
     /// When `shards` is 0.
-    pub fn new(shards: u16) -> Self {
+    pub fn new(shards: u32) -> Self {
         assert!(shards > 0, "a stage has at least one shard");
-        ShardMap { owners: vec![None; usize::from(shards)] }
+        ShardMap { owners: vec![None; shards as usize] }
     }
 
-    /// Gives every shard to a live slot.
-    pub fn assign(&mut self, is_live: impl Fn(u16) -> bool, slots: u16) {
+    /// Gives every shard to a live slot of the first `slots`. Returns how many shards moved.
+    pub fn assign(&mut self, is_live: impl Fn(u16) -> bool, slots: u16) -> u32 {
+        let live: Vec<u16> = (0..slots).filter(|&slot| is_live(slot)).collect();
+        let mut moved = 0;
         for (shard, owner) in self.owners.iter_mut().enumerate() {
-            let live = (0..slots).filter(|&slot| is_live(slot));
-            *owner = live.max_by_key(|&slot| mix((shard as u64) << 32 | u64::from(slot)));
+            let weight = |slot: &&u16| mix((shard as u64) << 32 | u64::from(**slot));
+            let best = live.iter().max_by_key(weight).copied();
+            moved += u32::from(*owner != best);
+            *owner = best;
         }
+        moved
     }
 
     /// The shard of an item: a pure function of its ordinal.
     pub fn shard_of(&self, item: ItemId) -> ShardId {
-        ShardId((mix(item.0 ^ 0x51AD) % self.owners.len() as u64) as u16)
+        ShardId((mix(item.0 ^ 0x51AD) % self.owners.len() as u64) as u32)
     }
 
     /// The slot that owns an item's shard; nobody while no slot lives.
     pub fn owner_of(&self, item: ItemId) -> Option<u16> {
-        self.owners[usize::from(self.shard_of(item).0)]
+        self.owners[self.shard_of(item).0 as usize]
     }
 }
 
@@ -57,7 +62,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn only_the_shards_of_a_lost_slot_move(slots in 2..9u16, shards in 1..200u16, lost in 0..9u16) {
+        fn only_the_shards_of_a_lost_slot_move(slots in 2..9u16, shards in 1..200u32, lost in 0..9u16) {
             let lost = lost % slots;
             let (mut before, mut after) = (ShardMap::new(shards), ShardMap::new(shards));
             before.assign(|_| true, slots);

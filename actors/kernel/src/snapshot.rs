@@ -4,7 +4,8 @@ use crate::{
     core::Core,
     flow::Flow,
     ledger::Counts,
-    pool::{Pool, SlotState},
+    pool::Pool,
+    slot::{Slot, SlotState},
 };
 use std::time::Duration;
 
@@ -46,7 +47,9 @@ pub fn snapshot<F: Flow>(core: &Core<F>) -> Vec<PoolSnapshot> {
 }
 
 fn of_pool(pool: &Pool) -> PoolSnapshot {
-    let workers = pool.slots.iter().zip(1..).map(|(slot, number)| WorkerSnapshot {
+    // A slot that is off because the pool has become smaller is nobody's business.
+    let seen = |(slot, number): &(&Slot, u16)| *number <= pool.wanted() || slot.state.is_alive();
+    let workers = pool.slots.iter().zip(1..).filter(seen).map(|(slot, number)| WorkerSnapshot {
         number,
         incarnation: slot.incarnation.0,
         state: slot.state,

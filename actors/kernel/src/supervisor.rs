@@ -2,9 +2,9 @@
 //! die as well, and its next incarnation compares the state with who is alive.
 
 use crate::{
-    core::{Action, SupervisorEvent},
     failpoint::{Failpoint, Interrupt},
     host::SupervisorHost,
+    messages::{Action, SupervisorEvent},
 };
 
 /// The life of a supervisor, until every worker has stopped.

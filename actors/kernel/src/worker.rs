@@ -1,14 +1,19 @@
 //! A worker: one item in, one output or one error out; and the loop that every worker runs, on every host.
 
 use crate::{
-    core::{Lease, Reply, Request},
     failpoint::{Failpoint, Interrupt},
     flow::Flow,
     host::WorkerHost,
     ids::{ItemId, SlotId},
+    messages::{Lease, Reply, Request},
+    panics,
     pulse::Pulse,
 };
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 /// Does the work of one stage. It owns nothing that must outlive it.
 pub trait Worker<F: Flow> {
@@ -38,13 +43,42 @@ pub enum WorkerError {
     /// Its work failed.
     #[error("{0}")]
     Failed(String),
+    /// Its work panicked.
+    #[error("panic: {0}")]
+    Panicked(String),
+}
+
+/// A worker whose destructor can do no harm: it is run outside of any other panic's reach.
+struct Guarded<F: Flow>(Option<Box<dyn Worker<F>>>);
+
+impl<F: Flow> Guarded<F> {
+    /// Does the work; a panic in it becomes an error, so that the worker is dropped in peace.
+    fn handle(
+        &mut self,
+        item: ItemId,
+        input: F::Input,
+        pulse: &Pulse,
+    ) -> Result<F::Output, WorkerError> {
+        let worker = self.0.as_mut().expect("a worker is there until it is dropped");
+        let work = AssertUnwindSafe(|| worker.handle(item, input, pulse));
+        catch_unwind(work).unwrap_or_else(|payload| {
+            Err(WorkerError::Panicked(panics::describe(payload.as_ref())))
+        })
+    }
+}
+
+impl<F: Flow> Drop for Guarded<F> {
+    fn drop(&mut self) {
+        panics::drop_quietly(self.0.take());
+    }
 }
 
 /// The life of a worker: pull, work, acknowledge, until it is told to end.
 pub async fn run<H: WorkerHost>(
     host: H,
-    mut worker: Box<dyn Worker<H::Flow>>,
+    worker: Box<dyn Worker<H::Flow>>,
 ) -> Result<(), WorkerError> {
+    let mut worker = Guarded(Some(worker));
     host.reach(Failpoint::Started).await?;
     let mut request = Request::Began;
     let mut leases = VecDeque::new();

@@ -17,7 +17,7 @@ use crate::{
     stage::{Stage, StageWorker},
     train::Train,
 };
-use planaria_kernel::{Intensity, MakeWorker, PoolPlan, Sharing, Supervision, Worker};
+use planaria_kernel::{Intensity, MakeWorker, PoolPlan, Sharing, Strategy, Supervision, Worker};
 use std::sync::Arc;
 
 /// One plan a stage, in the order of an item's way.
@@ -31,7 +31,11 @@ pub(crate) fn pool_plans(plan: &Plan) -> Vec<PoolPlan> {
             mailbox: settings.mailbox,
             hang_after_ms: settings.hang_after_ms,
             attempts_max: settings.attempts_max,
+            // More than slots, so that the shards of a lost one spread over the others.
+            shards: u32::from(settings.workers).saturating_mul(8).max(64),
             sharing: Sharing::IdleSlotsHelp,
+            strategy: Strategy::OneForOne,
+            intensity: intensity(&plan.settings.supervision),
         }
     };
     STAGES.into_iter().map(pool).collect()
@@ -63,13 +67,15 @@ fn of<S: Stage>(make: impl Fn() -> S + Send + Sync + 'static) -> MakeWorker<Pipe
 
 /// How failures are answered.
 pub(crate) fn supervision(settings: &SupervisionSettings) -> Supervision {
-    Supervision {
-        intensity: Intensity {
-            restarts_max: settings.restarts_max,
-            window_ms: settings.restart_window_ms,
-            backoff_min_ms: settings.backoff_min_ms,
-            backoff_max_ms: settings.backoff_max_ms,
-        },
-        abandoned_threads_max: settings.abandoned_threads_max,
+    let abandoned_threads_max = settings.abandoned_threads_max;
+    Supervision { intensity: intensity(settings), abandoned_threads_max }
+}
+
+fn intensity(settings: &SupervisionSettings) -> Intensity {
+    Intensity {
+        restarts_max: settings.restarts_max,
+        window_ms: settings.restart_window_ms,
+        backoff_min_ms: settings.backoff_min_ms,
+        backoff_max_ms: settings.backoff_max_ms,
     }
 }

@@ -72,6 +72,9 @@ pub enum StartError {
     /// It cannot be planned.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// Its pools cannot be built.
+    #[error(transparent)]
+    Pools(#[from] planaria_kernel::PlanError),
     /// There is nowhere to keep models.
     #[error("cannot make the folder {path}: choose another with `--state` or `state.dir`")]
     StateFolder {
@@ -133,7 +136,7 @@ impl Pipeline {
             assemble::makers(&plan),
             PipelineFlow::new(plan.clone()),
             PipelineFlow::begin,
-        );
+        )?;
         Ok(Pipeline(Arc::new(Shared { host, plan, chaos_left: AtomicU64::new(0) })))
     }
 

@@ -140,6 +140,8 @@ pub enum WorkerState {
     Working,
     /// It waits for items.
     Idle,
+    /// Its pool has become smaller: it ends what it holds.
+    Retiring,
     /// It died; its next incarnation starts after the backoff.
     Backoff,
     /// It failed too often and is not restarted.

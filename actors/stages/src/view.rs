@@ -148,6 +148,7 @@ fn worker_state(worker: &WorkerSnapshot, is_over: bool) -> WorkerState {
         SlotState::Starting => WorkerState::Starting,
         SlotState::Up if worker.leases > 0 => WorkerState::Working,
         SlotState::Up => WorkerState::Idle,
+        SlotState::Retiring => WorkerState::Retiring,
         SlotState::Backoff(_) => WorkerState::Backoff,
         SlotState::Escalated => WorkerState::Escalated,
     }

@@ -3,17 +3,21 @@
 use super::{
     SupervisorHost, WorkerHost,
     clock::{Clock, instant},
-    panics,
     seat::{self, ExitNotice, Nudge, Seat},
 };
 use crate::{
-    core::{Action, Core, Escalation, PulseReading, Reply, Request, Supervision, SupervisorEvent},
+    core::Core,
+    escalation::{Escalation, Supervision},
+    events::{Event, Numbered},
     failpoint::{Death, Exit, ExitCause, Failpoint, Interrupt},
     flow::{Flow, Intake},
     ids::{Incarnation, ItemId, SlotId, StageId},
     intensity::{FailureHistory, Intensity, Verdict},
-    pool::{PoolPlan, WorkerId},
+    messages::{Action, PulseReading, Reply, Request, SupervisorEvent},
+    panics,
+    plan::{PlanError, PoolPlan},
     pulse::Pulse,
+    slot::WorkerId,
     supervisor,
     worker::{self, MakeWorker, WorkerError},
 };
@@ -58,6 +62,8 @@ struct State<F: Flow> {
     core: Core<F>,
     clock: Clock,
     supervisor_restarts: u64,
+    /// Events below this number are in the log.
+    events_logged: u64,
 }
 
 #[derive(Clone)]
@@ -96,23 +102,33 @@ pub enum KillError {
 impl<F: Flow> ActixHost<F> {
     /// Starts a pipeline: one plan and one maker a stage. `begin` accepts the first items.
     ///
+    /// # Errors
+    /// [`PlanError`]; nothing has been started then.
+    ///
     /// # Panics
-    /// Outside a running `actix::System`, or when there are not as many makers as plans.
+    /// Outside a running `actix::System`.
     pub fn start(
         plans: Vec<PoolPlan>,
         supervision: Supervision,
         makers: Vec<MakeWorker<F>>,
         flow: F,
         begin: impl FnOnce(&mut F, &mut Intake<'_>),
-    ) -> Self {
-        assert_eq!(plans.len(), makers.len(), "every stage has one plan and one maker");
-        super::capture_panics_of_actors();
-        let intensity = supervision.intensity.clone();
-        let mut core = Core::new(plans, supervision, flow);
+    ) -> Result<Self, PlanError> {
+        if plans.len() != makers.len() {
+            let (stages, makers) = (plans.len(), makers.len());
+            return Err(PlanError::Makers { stages, makers });
+        }
+        panics::capture_panics_of_actors();
+        let mut core = Core::new(plans, &supervision, flow)?;
         core.update(0, &mut Vec::new(), begin);
         let shared = Shared {
-            state: Mutex::new(State { core, clock: Clock::start(), supervisor_restarts: 0 }),
-            intensity,
+            state: Mutex::new(State {
+                core,
+                clock: Clock::start(),
+                supervisor_restarts: 0,
+                events_logged: 0,
+            }),
+            intensity: supervision.intensity,
             makers,
             living: Mutex::default(),
             exits: Mutex::default(),
@@ -123,7 +139,7 @@ impl<F: Flow> ActixHost<F> {
         };
         let host = ActixHost(Arc::new(shared));
         actix_rt::spawn(host.clone().keep_supervised());
-        host
+        Ok(host)
     }
 
     /// Reads the pipeline's state: copy what you need and be quick, nobody works meanwhile.
@@ -146,6 +162,27 @@ impl<F: Flow> ActixHost<F> {
         };
         self.hint(actions);
         result
+    }
+
+    /// The kept events from `number` on, at most `most`.
+    pub fn events_since(&self, number: u64, most: usize) -> Vec<Numbered> {
+        self.read(|core| core.events().since(number, most))
+    }
+
+    /// Lets a stage have another number of workers: new ones are started, those too many end what they hold. Only the shards
+    /// that must move do.
+    ///
+    /// # Errors
+    /// [`PlanError`] for no worker or too many.
+    pub fn scale(&self, stage: StageId, workers: u16) -> Result<(), PlanError> {
+        {
+            let state = &mut *self.state();
+            let now = state.clock.now();
+            state.core.scale(stage, workers, now)?;
+        }
+        self.nudge_all(); // who is idle and retires must look up
+        self.0.attention.notify_one();
+        Ok(())
     }
 
     /// Lets every worker end at its next step, whatever is unfinished.
@@ -261,7 +298,7 @@ impl<F: Flow> ActixHost<F> {
         let pulse = Arc::new(Pulse::default());
         *lock(&self.0.supervisor) = pulse.clone();
         let ended = self.clone();
-        let notice = ExitNotice::new(move |cause| {
+        let notice = ExitNotice::new(move |cause, _| {
             *lock(&ended.0.supervisor_ended.0) = Some(cause);
             ended.0.supervisor_ended.1.notify_one();
         });
@@ -297,7 +334,10 @@ impl<F: Flow> ActixHost<F> {
         }
         let host = self.clone();
         let notice_pulse = pulse.clone();
-        let notice = ExitNotice::new(move |cause| host.worker_ended(worker, &notice_pulse, cause));
+        let notice = ExitNotice::new(move |cause, backtrace| {
+            let (ordered, in_work) = (notice_pulse.is_ordered(), notice_pulse.in_work());
+            host.worker_ended(worker, Exit { cause, ordered, in_work, backtrace });
+        });
         let wake = Arc::new(Notify::new());
         let handle = WorkerHandle { host: self.clone(), worker, pulse, wake: wake.clone() };
         let maker = self.0.makers[usize::from(worker.slot.stage.0)].clone();
@@ -311,8 +351,7 @@ impl<F: Flow> ActixHost<F> {
         }
     }
 
-    fn worker_ended(&self, worker: WorkerId, pulse: &Pulse, cause: ExitCause) {
-        let exit = Exit { cause, ordered: pulse.is_ordered(), in_work: pulse.in_work() };
+    fn worker_ended(&self, worker: WorkerId, exit: Exit) {
         // First the end, then the absence: who is neither alive nor ended would be taken for vanished.
         lock(&self.0.exits).insert(worker, exit);
         lock(&self.0.living).remove(&worker);
@@ -350,6 +389,38 @@ impl<F: Flow> ActixHost<F> {
     }
 }
 
+impl<F: Flow> State<F> {
+    /// Writes the new events to the log: what an operator should know as warnings, the rest for the curious.
+    fn log_events(&mut self) {
+        let events = self.core.events().since(self.events_logged, usize::MAX);
+        self.events_logged = self.core.events().next();
+        let name = |stage: StageId| self.core.pools()[usize::from(stage.0)].plan().name;
+        for Numbered { event, .. } in events {
+            match event {
+                Event::Died { worker, cause, ordered, .. } => {
+                    let (stage, slot) = (name(worker.slot.stage), worker.slot.index + 1);
+                    let incarnation = worker.incarnation.0;
+                    tracing::warn!(stage, slot, incarnation, %cause, ordered, "worker lost");
+                }
+                Event::DeadLettered { stage, item, cause } => {
+                    tracing::error!(stage = name(stage), item = item.0, %cause, "item given up");
+                }
+                Event::Scaled { stage, from, to } => {
+                    tracing::info!(stage = name(stage), from, to, "pool scaled");
+                }
+                Event::Escalated { reason } => {
+                    tracing::error!(cause = reason, "supervision gave up");
+                }
+                Event::Started { .. }
+                | Event::Restarted { .. }
+                | Event::Fenced { .. }
+                | Event::Redelivered { .. }
+                | Event::Rebalanced { .. } => tracing::debug!(?event, "actors"),
+            }
+        }
+    }
+}
+
 impl Living {
     fn nudge(&self) {
         if let Some(address) = &self.address {
@@ -369,6 +440,7 @@ fn exit_cause(end: Result<(), WorkerError>) -> Option<ExitCause> {
     match end {
         Ok(()) | Err(WorkerError::Interrupted(Interrupt::Stop)) => Some(ExitCause::Stopped),
         Err(WorkerError::Interrupted(Interrupt::LostThread)) => None,
+        Err(WorkerError::Panicked(message)) => Some(ExitCause::Panic(message)),
         Err(error) => Some(ExitCause::Error(error.to_string())),
     }
 }
@@ -431,6 +503,7 @@ impl<F: Flow> SupervisorHost for SupervisorHandle<F> {
         let state = &mut *self.host.state();
         let now = state.clock.now();
         state.core.supervise(event, now, &mut actions);
+        state.log_events();
         actions
     }
 
@@ -438,17 +511,11 @@ impl<F: Flow> SupervisorHost for SupervisorHandle<F> {
         match action {
             Action::Start(worker) => self.host.start_worker(worker),
             Action::Hint(_) => self.host.hint(vec![action]),
-            Action::Fence { worker, cause, redelivered } => {
+            Action::Fence(worker) => {
                 if let Some(living) = lock(&self.host.0.living).get(&worker) {
                     living.pulse.fence();
                     living.nudge();
                 }
-                let stage = self
-                    .host
-                    .read(|core| core.pools()[usize::from(worker.slot.stage.0)].plan().name);
-                let slot = worker.slot.index + 1;
-                let incarnation = worker.incarnation.0;
-                tracing::warn!(stage, slot, incarnation, %cause, redelivered, "worker lost");
             }
         }
     }

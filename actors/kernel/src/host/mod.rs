@@ -5,19 +5,17 @@
 
 mod actix_host;
 mod clock;
-mod panics;
 mod seat;
 
 pub use actix_host::{ActixHost, KillError, Target};
-pub use panics::capture_panics_of_actors;
 
 use crate::{
-    core::{Action, PulseReading, Reply, Request, SupervisorEvent},
     failpoint::{Exit, Failpoint, Interrupt},
     flow::Flow,
     ids::ItemId,
-    pool::WorkerId,
+    messages::{Action, PulseReading, Reply, Request, SupervisorEvent},
     pulse::Pulse,
+    slot::WorkerId,
 };
 use std::{future::Future, time::Duration};
 

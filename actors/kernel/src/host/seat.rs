@@ -3,8 +3,10 @@
 //! `actix::Supervisor` is not used (a panic passes through it), nor is `SyncArbiter` (its queue has no bound): the actor's
 //! future is spawned by hand inside `catch_unwind`, and a drop guard reports its end even when the whole thread is lost.
 
-use super::panics;
-use crate::failpoint::ExitCause;
+use crate::{
+    failpoint::ExitCause,
+    panics::{self, PanicTrace},
+};
 use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, dev,
 };
@@ -54,14 +56,16 @@ impl Handler<Nudge> for Seat {
     }
 }
 
-/// Reports the end of an actor, whatever ends it.
+type Report = Box<dyn FnOnce(ExitCause, Option<PanicTrace>) + Send>;
+
+/// Reports the end of an actor, whatever ends it, and the backtrace of its panic.
 pub(crate) struct ExitNotice {
     cause: Option<ExitCause>,
-    report: Option<Box<dyn FnOnce(ExitCause) + Send>>,
+    report: Option<Report>,
 }
 
 impl ExitNotice {
-    pub(crate) fn new(report: impl FnOnce(ExitCause) + Send + 'static) -> Self {
+    pub(crate) fn new(report: impl FnOnce(ExitCause, Option<PanicTrace>) + Send + 'static) -> Self {
         ExitNotice { cause: None, report: Some(Box::new(report)) }
     }
 }
@@ -69,7 +73,7 @@ impl ExitNotice {
 impl Drop for ExitNotice {
     fn drop(&mut self) {
         if let Some(report) = self.report.take() {
-            report(self.cause.take().unwrap_or(ExitCause::ThreadLost));
+            report(self.cause.take().unwrap_or(ExitCause::ThreadLost), panics::take_backtrace());
         }
     }
 }
