@@ -80,7 +80,6 @@ fn the_supervisor_may_die_in_every_way_again_and_again() {
 }
 
 #[test]
-#[ignore = "hangs today: once a pipeline drains, the limits of ingest and decode are not raised any more"]
 fn draining_while_the_source_is_still_being_read_ends_what_was_accepted() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut settings = settings(folder.path());

@@ -40,7 +40,6 @@ fn a_worker_that_fails_too_often_ends_the_job_which_names_it() {
 }
 
 #[test]
-#[ignore = "hangs today: without a supervisor nobody takes note that the workers have ended"]
 fn a_supervisor_that_fails_too_often_ends_the_job_and_nothing_hangs() {
     let reason = reason_after_the_death_of("supervisor");
     assert!(reason.contains("supervisor"), "{reason}");
