@@ -1,6 +1,9 @@
 //! The report of a run: what `--report` writes, for machines. Its names are a promise.
 
-use planaria_stages::{BaselineResult, Results, StageResult, status::ItemCounts};
+use planaria_stages::{
+    BaselineResult, DeadLetter, Results, StageResult, TestResult, TrainingResult,
+    status::ItemCounts,
+};
 use serde::Serialize;
 
 /// Everything that a run has to show for itself.
@@ -16,106 +19,45 @@ pub struct Report {
     pub seconds: f64,
     /// How the last model does on the held-out items; absent when training did not come so far.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub test: Option<ReportedTest>,
+    pub test: Option<TestResult>,
     /// SHA-256 of the trained weights, in hex.
     pub weights_sha256: Option<String>,
     /// The file of the trained model.
     pub model_file: Option<String>,
     /// Where the items of all stages are.
     pub items: ItemCounts,
+    /// The items given up, the first thousand of them.
+    pub dead_letters: Vec<DeadLetter>,
     /// Deaths of actors, injected and real.
     pub failures: u64,
     /// Starts of actors after a death.
     pub restarts: u64,
     /// The classical models beside the network.
-    pub baselines: Vec<ReportedBaseline>,
+    pub baselines: Vec<BaselineResult>,
     /// The training.
-    pub training: ReportedTraining,
+    pub training: TrainingResult,
     /// Every stage, in the order of an item's way.
-    pub stages: Vec<ReportedStage>,
-}
-
-/// A model on the held-out items.
-#[derive(Debug, Clone, Serialize)]
-pub struct ReportedTest {
-    /// Share of the items that it gets right.
-    pub accuracy: f64,
-    /// Mean cross-entropy, in nats.
-    pub loss: f64,
-    /// Rows: the true class; columns: the predicted one.
-    pub confusion: Vec<Vec<u64>>,
-}
-
-/// A classical model.
-#[derive(Debug, Clone, Serialize)]
-pub struct ReportedBaseline {
-    /// Its name.
-    pub name: String,
-    /// The library that it is of.
-    pub library: String,
-    /// Share of the held-out items that it gets right.
-    pub accuracy: f64,
-    /// Time to train and test it, in seconds.
-    pub seconds: f64,
-    /// Training items that it has seen.
-    pub train_rows: usize,
-}
-
-/// The training.
-#[derive(Debug, Clone, Serialize)]
-pub struct ReportedTraining {
-    /// Items a second.
-    pub samples_per_second: f64,
-    /// Its time, in seconds.
-    pub seconds: f64,
-    /// Steps done.
-    pub steps: u64,
-    /// Epochs done.
-    pub epochs: u32,
-}
-
-/// A stage.
-#[derive(Debug, Clone, Serialize)]
-pub struct ReportedStage {
-    /// Its name.
-    pub name: String,
-    /// Its worker actors.
-    pub workers: u64,
-    /// Items done.
-    pub committed: u64,
-    /// Time its workers spent in work, summed, in seconds.
-    pub busy_seconds: f64,
-    /// Time its workers spent waiting, summed, in seconds.
-    pub waited_seconds: f64,
+    pub stages: Vec<StageResult>,
 }
 
 impl Report {
     /// The report of a run with these results.
     pub fn new(config_sha256: &str, seed: u64, seconds: f64, results: Results) -> Self {
-        let Results { test, weights_sha256, model_file, items, failures, restarts, .. } = results;
         Report {
             version: env!("CARGO_PKG_VERSION").into(),
             config_sha256: config_sha256.into(),
             seed,
             seconds,
-            test: test.map(|test| ReportedTest {
-                accuracy: test.accuracy,
-                loss: test.loss,
-                confusion: test.confusion,
-            }),
-            weights_sha256,
-            model_file: model_file.map(|file| file.display().to_string()),
-            items,
-            failures,
-            restarts,
-            baselines: results.baselines.into_iter().map(ReportedBaseline::from).collect(),
-            training: ReportedTraining {
-                samples_per_second: results.training.samples_per_second,
-                seconds: results.training.seconds,
-                steps: results.training.steps,
-                epochs: results.training.epochs,
-            },
-            stages: results.stages.into_iter().map(ReportedStage::from).collect(),
+            test: results.test,
+            weights_sha256: results.weights_sha256,
+            model_file: results.model_file.map(|file| file.display().to_string()),
+            items: results.items,
+            dead_letters: results.dead_letters,
+            failures: results.failures,
+            restarts: results.restarts,
+            baselines: results.baselines,
+            training: results.training,
+            stages: results.stages,
         }
     }
 
@@ -128,24 +70,9 @@ impl Report {
     }
 }
 
-impl From<BaselineResult> for ReportedBaseline {
-    fn from(result: BaselineResult) -> Self {
-        let BaselineResult { name, library, accuracy, seconds, train_rows } = result;
-        ReportedBaseline { name, library, accuracy, seconds, train_rows }
-    }
-}
-
-impl From<StageResult> for ReportedStage {
-    fn from(result: StageResult) -> Self {
-        let StageResult { name, workers, committed, busy_seconds, waited_seconds } = result;
-        ReportedStage { name, workers, committed, busy_seconds, waited_seconds }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use planaria_stages::{TestResult, TrainingResult};
 
     fn results() -> Results {
         Results {
@@ -153,6 +80,7 @@ mod tests {
             weights_sha256: Some("ab".repeat(32)),
             model_file: Some("models/mnist-cnn.safetensors".into()),
             items: ItemCounts { accepted: 9, committed: 9, ..ItemCounts::default() },
+            dead_letters: Vec::new(),
             failures: 3,
             restarts: 3,
             baselines: vec![BaselineResult {

@@ -6,7 +6,7 @@ use crate::{
     stage::{Outcome, Stage, Task},
 };
 use planaria_kernel::{Pulse, WorkerError};
-use planaria_learn::{Score, Workspace};
+use planaria_learn::{Score, Workspace, ndarray::Array2};
 use std::sync::Arc;
 
 /// A fixed part of the held-out items, and the weights to judge.
@@ -47,13 +47,14 @@ impl Stage for Evaluate {
         for sample in &block.samples {
             self.images.extend_from_slice(&sample.image);
         }
-        let mut probabilities = vec![0.0; block.samples.len() * network.classes()];
+        let mut probabilities = Array2::zeros((block.samples.len(), network.classes()));
         let mut beat = || pulse.beat();
-        let (images, workspace) = (&self.images, &mut self.workspace);
-        network.predict(&block.parameters, images, workspace, &mut probabilities, &mut beat)?;
+        let (images, workspace) = (network.input().samples(&self.images), &mut self.workspace);
+        let found = probabilities.view_mut();
+        network.predict(&block.parameters, images, workspace, found, &mut beat)?;
         let labels: Vec<u8> = block.samples.iter().map(|sample| sample.label).collect();
         let mut score = Score::new(network.classes());
-        score.add(&probabilities, &labels);
+        score.add(probabilities.view(), &labels);
         Ok(score)
     }
 }

@@ -32,6 +32,6 @@ pub use chaos::ChaosPlan;
 pub use kinds::{STAGES, StageKind};
 pub use model::{OpenModelError, PredictError, Prediction, SavedModel};
 pub use pipeline::{Death, JobError, KillError, Pipeline, StartError};
-pub use results::{BaselineResult, Results, StageResult, TestResult, TrainingResult};
+pub use results::{BaselineResult, DeadLetter, Results, StageResult, TestResult, TrainingResult};
 pub use settings::PipelineSettings;
 pub use status::Status;

@@ -2,7 +2,9 @@
 
 use planaria_data::{Codec, Fit, Invert, Limits, Normalise, fit_to};
 use planaria_kernel::Interrupt;
-use planaria_learn::{ModelError, Network, Shape, Workspace, model_file, weights_sha256};
+use planaria_learn::{
+    ModelError, Network, Shape, Workspace, model_file, ndarray::Array2, weights_sha256,
+};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -111,8 +113,16 @@ impl Model {
         let Preprocessing { mean, deviation, .. } = self.preprocessing;
         let mut numbers = vec![0.0; pixels.data.len()];
         Normalise { mean, deviation }.apply(&pixels, &mut numbers);
-        let mut probabilities = vec![0.0; self.network.classes()];
-        self.network.predict(&self.parameters, &numbers, workspace, &mut probabilities, pulse)?;
+        let mut probabilities = Array2::zeros((1, self.network.classes()));
+        let images = self.network.input().samples(&numbers);
+        self.network.predict(
+            &self.parameters,
+            images,
+            workspace,
+            probabilities.view_mut(),
+            pulse,
+        )?;
+        let (probabilities, _) = probabilities.into_raw_vec_and_offset();
         let top = |best: usize, class| {
             if probabilities[class] > probabilities[best] { class } else { best }
         };

@@ -203,11 +203,12 @@ impl Pipeline {
     /// hang are left behind.
     pub async fn drain(&self) {
         self.0.host.update(|flow, intake| flow.drain(intake));
-        while !self.0.host.read(|core| core.is_empty() || core.is_over()) {
+        while !self.has_ended() && !self.0.host.read(planaria_kernel::Core::is_empty) {
             tokio::time::sleep(DRAIN_LOOK).await;
         }
         self.0.host.stop();
         self.0.host.ended().await;
+        self.0.host.update(|flow, _| flow.end());
     }
 
     /// Waits until all training, evaluation, deployment and comparison is done.
@@ -238,7 +239,7 @@ impl Pipeline {
 
     /// True once nobody works any more.
     fn has_ended(&self) -> bool {
-        self.0.host.read(|core| core.is_over())
+        self.0.host.has_ended()
     }
 
     pub(crate) fn order(&self, target: Target, death: planaria_kernel::Death) -> Vec<String> {

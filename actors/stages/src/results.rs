@@ -15,6 +15,8 @@ pub struct Results {
     pub model_file: Option<PathBuf>,
     /// Items of all stages.
     pub items: ItemCounts,
+    /// The items given up, the first thousand of them.
+    pub dead_letters: Vec<DeadLetter>,
     /// Deaths of actors, ordered and real.
     pub failures: u64,
     /// Starts of actors after a death.
@@ -25,6 +27,17 @@ pub struct Results {
     pub training: TrainingResult,
     /// Every stage, in the order of an item's way.
     pub stages: Vec<StageResult>,
+}
+
+/// An item that was given up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// The stage that gave it up.
+    pub stage: String,
+    /// Its number there.
+    pub item: u64,
+    /// How its last worker failed on it.
+    pub cause: String,
 }
 
 /// A score on the held-out items.

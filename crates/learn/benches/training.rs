@@ -8,6 +8,7 @@
 
 #![allow(clippy::disallowed_methods)] // a bench reads the clock
 
+use ndarray::{Array4, Axis, Slice};
 use planaria_learn::{Isa, LayerSpec, Network, Optimiser, Shape, Shard, Workspace, sum_shards};
 use planaria_random::{Purpose, Stream};
 use std::time::Instant;
@@ -28,13 +29,15 @@ fn main() {
         }
         let (input, layers) = Network::preset(name).expect("the net is a preset");
         let network = Network::new(input, &layers).expect("presets are nets").with_isa(isa);
+        // Nobody asks for the gradient of the images: the first layer has one part of three less.
         let operations =
-            3 * forward_operations(input, &layers) - first_layer_operations(input, &layers);
+            3 * forward_operations(&network, layers.len()) - forward_operations(&network, 1);
         let mut training = Training::new(network);
         let (wall, own) = training.run(seconds);
         let gigaflops = own * operations as f64 / 1e9;
         println!(
-            "planaria-learn {name} {} 1 thread batch {BATCH}: samples/s {wall:.0}, per own-CPU-second {own:.0}, GFLOP/s {gigaflops:.0}",
+            "planaria-learn {name} {} 1 thread batch {BATCH}: samples/s {wall:.0}, \
+             per own-CPU-second {own:.0}, GFLOP/s {gigaflops:.0}",
             isa.name()
         );
         println!("  us a sample: {}", training.parts());
@@ -45,7 +48,8 @@ fn main() {
 struct Training {
     network: Network,
     workspace: Workspace,
-    images: Vec<f32>,
+    /// `[N, H, W, C]`.
+    images: Array4<f32>,
     labels: Vec<u8>,
     gradients: Vec<Vec<f32>>,
     sum: Vec<f32>,
@@ -60,7 +64,8 @@ impl Training {
     fn new(network: Network) -> Self {
         let count = network.parameter_count();
         let mut stream = Stream::new(1, Purpose::Baseline, 0, 0);
-        let images = (0..BATCH * network.input().len()).map(|_| stream.next_unit()).collect();
+        let Shape::Image { h, w, c } = network.input() else { panic!("presets take images") };
+        let images = Array4::from_shape_simple_fn((BATCH, h, w, c), || stream.next_unit());
         let labels =
             (0..BATCH).map(|_| stream.next_below(network.classes() as u32) as u8).collect();
         Training {
@@ -80,11 +85,12 @@ impl Training {
     /// One batch.
     fn step(&mut self) {
         let start = Instant::now();
-        let (size, len) = (BATCH / SHARDS, self.network.input().len());
+        let size = BATCH / SHARDS;
         for (number, gradient) in self.gradients.iter_mut().enumerate() {
             let items: Vec<u64> = (0..size as u64).map(|i| i + (number * size) as u64).collect();
+            let members = Slice::from(number * size..(number + 1) * size);
             let shard = Shard {
-                images: &self.images[number * size * len..][..size * len],
+                images: self.images.slice_axis(Axis(0), members).into_dyn(),
                 labels: &self.labels[number * size..][..size],
                 items: &items,
                 seed: 1,
@@ -162,31 +168,18 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Additions and multiplications of a forward pass by the direct algorithm.
-fn forward_operations(input: Shape, layers: &[LayerSpec]) -> usize {
-    let mut shape = input;
+/// Additions and multiplications of a forward pass through the first `layers` layers by the direct
+/// algorithm.
+fn forward_operations(network: &Network, layers: usize) -> usize {
+    let mut before = network.input();
     let mut operations = 0;
-    for spec in layers {
-        shape = match (shape, *spec) {
-            (Shape::Image { h, w, c }, LayerSpec::Conv2d { filters }) => {
-                operations += 18 * (h - 2) * (w - 2) * c * filters;
-                Shape::Image { h: h - 2, w: w - 2, c: filters }
-            }
-            (Shape::Image { h, w, c }, LayerSpec::MaxPool) => {
-                Shape::Image { h: h / 2, w: w / 2, c }
-            }
-            (_, LayerSpec::Flatten) => Shape::Features(shape.len()),
-            (_, LayerSpec::Dense { units }) => {
-                operations += 2 * shape.len() * units;
-                Shape::Features(units)
-            }
-            _ => shape,
+    for (spec, after) in network.layers().iter().zip(network.shapes()).take(layers) {
+        operations += match (before, *spec) {
+            (Shape::Image { c, .. }, LayerSpec::Conv2d { .. }) => 18 * c * after.len(),
+            (_, LayerSpec::Dense { units }) => 2 * before.len() * units,
+            _ => 0,
         };
+        before = after;
     }
     operations
-}
-
-/// What the backward pass saves: nobody asks for the gradient of the images.
-fn first_layer_operations(input: Shape, layers: &[LayerSpec]) -> usize {
-    forward_operations(input, &layers[..1])
 }

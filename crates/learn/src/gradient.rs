@@ -1,12 +1,13 @@
 //! Gradient shards and their sum, always in the same tree.
 
 use crate::compute_kernels::{Isa, elementwise};
+use ndarray::ArrayViewD;
 
 /// A fixed slice of a batch: what one call of [`crate::Network::gradient`] works on.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Shard<'a> {
-    /// `[N, H, W, C]`, usually from 0 to 1.
-    pub images: &'a [f32],
+    /// `[N, H, W, C]`, usually from 0 to 1, or `[N, D]` for a net of features; in standard layout.
+    pub images: ArrayViewD<'a, f32>,
     /// One class a sample.
     pub labels: &'a [u8],
     /// The samples' keys: what drop-out draws depends on them, and not on their place.
@@ -88,7 +89,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn shards_are_summed_in_the_tree_of_their_number(count in 1usize..20, len in 0usize..3_000, cut in 0usize..3_000) {
+        fn shards_are_summed_in_the_tree_of_their_number(
+            count in 1usize..20, len in 0usize..3_000, cut in 0usize..3_000,
+        ) {
             let parts: Vec<Vec<f32>> = (0..count).map(|part| numbers(len, part as u64)).collect();
             let slices: Vec<&[f32]> = parts.iter().map(Vec::as_slice).collect();
             let mut sum = vec![9.0; len];

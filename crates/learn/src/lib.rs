@@ -6,21 +6,28 @@
 //! once. A batch is cut into shards, their gradients are added by [`sum_shards`] in a fixed tree,
 //! and an [`Optimiser`] makes the next parameters from the old ones, slice by slice.
 //!
+//! Images, weights and all that flows between layers are `ndarray` views in the shapes that the
+//! layers' formulas name; a pass allocates nothing.
+//!
 //! There are no threads, clocks, logs or files here. Long computations call the caller's pulse and
 //! stop when it says so.
 //!
 //! ```
+//! use ndarray::Array4;
 //! use planaria_learn::{Network, Shard};
 //! let (input, layers) = Network::preset("tiny-cnn").unwrap();
 //! let network = Network::new(input, &layers).unwrap();
 //! let parameters = network.initial_parameters(7);
 //! let mut workspace = network.workspace(2);
 //! let mut gradient = vec![0.0; network.parameter_count()];
-//! let images = vec![0.5; 2 * input.len()];
-//! let shard = Shard { images: &images, labels: &[3, 1], items: &[0, 1], seed: 7, epoch: 0, scale: 0.5 };
+//! let images = Array4::from_elem((2, 28, 28, 1), 0.5);
+//! let (labels, items) = (&[3, 1], &[0, 1]);
+//! let images = images.view().into_dyn();
+//! let shard = Shard { images, labels, items, seed: 7, epoch: 0, scale: 0.5 };
 //! let mut pulse = || Ok::<(), ()>(());
-//! let loss = network.gradient(&parameters, &shard, &mut workspace, &mut gradient, &mut pulse).unwrap();
-//! assert!(loss.loss_sum > 0.0);
+//! let loss = network.gradient(&parameters, &shard, &mut workspace, &mut gradient, &mut pulse);
+//! assert!(loss.unwrap().loss_sum > 0.0);
+//! assert_eq!(network.tensor(&gradient, "0.weight").unwrap().shape(), [3, 3, 1, 4]);
 //! ```
 
 pub mod shape;
@@ -48,3 +55,6 @@ pub use presets::PRESETS;
 pub use score::Score;
 pub use shape::{Shape, ShapeError};
 pub use workspace::Workspace;
+
+/// The arrays of this crate's interface.
+pub use ndarray;

@@ -11,6 +11,7 @@
 //! Source: <https://github.com/huggingface/safetensors>, "Format".
 
 use crate::{LayerSpec, Network, ParameterSpec, Shape, ShapeError};
+use ndarray::{ArrayBase, IxDyn, RawData};
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -39,7 +40,8 @@ pub struct ModelFile {
 pub enum ModelError {
     /// Too short, or a header that claims too much.
     #[error(
-        "the header claims {claimed} bytes of a file of {found}: at most 1 MiB is read; the file is damaged or no model"
+        "the header claims {claimed} bytes of a file of {found}: at most 1 MiB is read; the file \
+         is damaged or no model"
     )]
     Header {
         /// What the first eight bytes say.
@@ -162,8 +164,8 @@ pub fn encode(
     for (spec, layout) in network.parameters().iter().zip(&layouts) {
         let values = &parameters[spec.offset..][..spec.len];
         check_finite(&spec.name, values)?;
-        for place in 0..spec.len {
-            bytes.extend(values[layout.ours(place)].to_le_bytes());
+        for value in layout.in_file(spec.view(parameters)) {
+            bytes.extend(value.to_le_bytes());
         }
     }
     Ok(bytes)
@@ -225,12 +227,11 @@ pub fn decode(bytes: &[u8]) -> Result<(Network, ModelFile), ModelError> {
     // Only now, when the file is known to hold them all, is memory taken for the parameters.
     let mut parameters = vec![0.0; network.parameter_count()];
     for (spec, layout, data) in checked {
-        let values = &mut parameters[spec.offset..][..spec.len];
-        for (place, value) in data.chunks_exact(4).enumerate() {
-            values[layout.ours(place)] =
-                f32::from_le_bytes([value[0], value[1], value[2], value[3]]);
+        let tensor = layout.in_file(spec.view_mut(&mut parameters));
+        for (value, bytes) in tensor.into_iter().zip(data.as_chunks().0) {
+            *value = f32::from_le_bytes(*bytes);
         }
-        check_finite(&spec.name, values)?;
+        check_finite(&spec.name, &parameters[spec.offset..][..spec.len])?;
     }
     Ok((network, ModelFile { metadata, parameters }))
 }
@@ -263,7 +264,7 @@ fn check_finite(name: &str, values: &[f32]) -> Result<(), ModelError> {
     }
 }
 
-/// How a tensor of the file lies, and where each of its numbers lies in ours.
+/// How a tensor of the file lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Layout {
     /// A bias.
@@ -283,19 +284,16 @@ impl Layout {
         }
     }
 
-    /// Where number `place` of the file's tensor lies in ours.
-    fn ours(&self, place: usize) -> usize {
+    /// A tensor of ours with its axes in the file's order; that of a dense layer as `[U, C, H *
+    /// W]`.
+    fn in_file<S: RawData<Elem = f32>>(&self, ours: ArrayBase<S, IxDyn>) -> ArrayBase<S, IxDyn> {
         match *self {
-            Layout::Plain { .. } => place,
-            Layout::Convolution { c, f } => {
-                let (tap, channel, filter) = (place % 9, place / 9 % c, place / 9 / c);
-                (tap * c + channel) * f + filter
-            }
-            Layout::Dense { pixels, c, units } => {
-                let (pixel, channel, unit) =
-                    (place % pixels, place / pixels % c, place / pixels / c);
-                (pixel * c + channel) * units + unit
-            }
+            Layout::Plain { .. } => ours,
+            Layout::Convolution { .. } => ours.permuted_axes(&[3, 2, 0, 1][..]),
+            Layout::Dense { pixels, c, units } => ours
+                .into_shape_with_order(&[pixels, c, units][..])
+                .expect("a weight is contiguous")
+                .reversed_axes(),
         }
     }
 }
@@ -308,7 +306,7 @@ fn layouts(network: &Network) -> Vec<Layout> {
     };
     let shapes = network.shapes();
     let mut layouts = Vec::new();
-    for (spec, &after) in network.layers().iter().zip(shapes) {
+    for (spec, &after) in network.layers().iter().zip(&shapes) {
         match *spec {
             LayerSpec::Conv2d { filters } => {
                 layouts.push(Layout::Convolution { c: image.1, f: filters });
@@ -386,31 +384,14 @@ mod tests {
             let data = file.tensor(name).unwrap().data();
             f32::from_le_bytes(data[4 * place..][..4].try_into().unwrap())
         };
-        let ours = |name: &str| {
-            let spec = network.parameters().iter().find(|spec| spec.name == name).unwrap();
-            &parameters[spec.offset..][..spec.len]
-        };
+        let ours = |name: &str| network.tensor(&parameters, name).unwrap();
         assert_eq!(file.tensor("0.weight").unwrap().shape(), [3, 2, 3, 3]);
         // filter 2, channel 1, row 0, column 2
-        assert_eq!(
-            at("0.weight", ((2 * 2 + 1) * 3) * 3 + 2),
-            ours("0.weight")[(2 * 2 + 1) * 3 + 2]
-        );
+        assert_eq!(at("0.weight", ((2 * 2 + 1) * 3) * 3 + 2), ours("0.weight")[[0, 2, 1, 2]]);
         // unit 3, channel 2, row 1, column 0 of the pooled 2 x 3 x 3
         assert_eq!(file.tensor("4.weight").unwrap().shape(), [4, 18]);
-        assert_eq!(at("4.weight", 3 * 18 + (2 * 2 + 1) * 3), ours("4.weight")[(3 * 3 + 2) * 4 + 3]);
-        assert_eq!(at("5.weight", 4 + 3), ours("5.weight")[3 * 2 + 1]);
-    }
-
-    #[test]
-    fn every_place_of_every_layout_is_taken_once() {
-        for layout in layouts(&network()) {
-            let len = layout.shape().iter().product();
-            let mut seen = vec![false; len];
-            for place in 0..len {
-                assert!(!std::mem::replace(&mut seen[layout.ours(place)], true), "{layout:?}");
-            }
-        }
+        assert_eq!(at("4.weight", 3 * 18 + (2 * 2 + 1) * 3), ours("4.weight")[[3 * 3 + 2, 3]]);
+        assert_eq!(at("5.weight", 4 + 3), ours("5.weight")[[3, 1]]);
     }
 
     #[test]
@@ -484,7 +465,9 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_behind_a_fitting_length_make_decoding_panic(header in "[\\[\\]{}\",:a-z0-9_ ]{0,200}", tail in 0usize..40) {
+        fn no_bytes_behind_a_fitting_length_make_decoding_panic(
+            header in "[\\[\\]{}\",:a-z0-9_ ]{0,200}", tail in 0usize..40,
+        ) {
             let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
             bytes.extend(header.as_bytes());
             bytes.extend(vec![0; tail]);
@@ -503,7 +486,9 @@ mod tests {
         }
 
         #[test]
-        fn a_flipped_bit_never_panics_and_never_brings_back_the_same_model(place in 0.0f64..1.0, bit in 0u8..8) {
+        fn a_flipped_bit_never_panics_and_never_brings_back_the_same_model(
+            place in 0.0f64..1.0, bit in 0u8..8,
+        ) {
             let network = network();
             let bytes = encode(&network, &network.initial_parameters(1), &metadata()).unwrap();
             let mut flipped = bytes.clone();

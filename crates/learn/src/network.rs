@@ -1,8 +1,11 @@
 //! Layers joined to a plan: where parameters lie, where activations lie, what runs in which order.
 
-use crate::layer::{InPlace, Layer, LayerSpec, Memory, Place, Planned, Step, Tensor, relu};
+use crate::layer::{
+    InPlace, Layer, LayerSpec, Memory, Place, Planned, Step, Tensor, Weights, WeightsMut, relu,
+};
 use crate::presets::PRESETS;
 use crate::{Isa, Shape, ShapeError, Workspace, initialise};
+use ndarray::{ArrayView1, ArrayViewD, ArrayViewMut1, ArrayViewMutD};
 use std::ops::Range;
 
 /// The most numbers that a sample may have at any layer, and the most parameters of a net: 2^28, a
@@ -21,6 +24,26 @@ pub struct ParameterSpec {
     pub offset: usize,
     /// How many numbers it has.
     pub len: usize,
+}
+
+impl ParameterSpec {
+    /// The tensor in its shape.
+    ///
+    /// # Panics
+    /// When the slice ends before the tensor does.
+    pub fn view<'a>(&self, parameters: &'a [f32]) -> ArrayViewD<'a, f32> {
+        let numbers = &parameters[self.offset..][..self.len];
+        ArrayViewD::from_shape(&*self.shape, numbers).expect("the length is the shape's")
+    }
+
+    /// As [`ParameterSpec::view`], to be written.
+    ///
+    /// # Panics
+    /// When the slice ends before the tensor does.
+    pub fn view_mut<'a>(&self, parameters: &'a mut [f32]) -> ArrayViewMutD<'a, f32> {
+        let numbers = &mut parameters[self.offset..][..self.len];
+        ArrayViewMutD::from_shape(&*self.shape, numbers).expect("the length is the shape's")
+    }
 }
 
 /// An immutable plan of a net. Share it freely: it holds no numbers.
@@ -49,6 +72,8 @@ pub(crate) struct PlannedStep {
     pub(crate) slot: usize,
     /// Its parameters in the flat slice.
     pub(crate) parameters: Range<usize>,
+    /// The numbers of its tensors: none, or weight and bias.
+    tensors: Range<usize>,
 }
 
 /// What a step does.
@@ -118,6 +143,12 @@ impl Network {
             network.shapes[number] = shape;
             network.add(place, planned)?;
         }
+        for (number, spec) in layers.iter().enumerate() {
+            if matches!(spec, LayerSpec::Relu) {
+                // Its shape in the order that was asked for, whenever it is computed.
+                network.shapes[number] = number.checked_sub(1).map_or(input, |n| network.shapes[n]);
+            }
+        }
         let place = Place { number: layers.len() - 1, kind: last.kind() };
         network.classes = class_count(place, shape)?;
         network.place_slots();
@@ -156,10 +187,9 @@ impl Network {
         &self.layers
     }
 
-    /// The shape of a sample behind each layer; ReLU before max-pooling gives what the two give
-    /// together.
-    pub(crate) fn shapes(&self) -> &[Shape] {
-        &self.shapes
+    /// The shape of a sample behind each layer, in the order in which they were asked for.
+    pub fn shapes(&self) -> Vec<Shape> {
+        self.shapes.clone()
     }
 
     /// Where each tensor lies in the flat slice; they follow one another without gaps.
@@ -188,6 +218,43 @@ impl Network {
         parameters
     }
 
+    /// The tensor of that name in its shape, such as `0.weight`, out of flat parameters or a flat
+    /// gradient; `None` when the net has no such tensor.
+    ///
+    /// # Panics
+    /// When the slice ends before the tensor does.
+    pub fn tensor<'a>(&self, parameters: &'a [f32], name: &str) -> Option<ArrayViewD<'a, f32>> {
+        let spec = self.parameters.iter().find(|spec| spec.name == name)?;
+        Some(spec.view(parameters))
+    }
+
+    /// The parameters of a step, each in its tensor's shape.
+    pub(crate) fn weights<'a>(&self, step: &PlannedStep, parameters: &'a [f32]) -> Weights<'a> {
+        match &self.parameters[step.tensors.clone()] {
+            [weight, bias] => {
+                let bias = ArrayView1::from(&parameters[bias.offset..][..bias.len]);
+                Weights { weight: weight.view(parameters), bias }
+            }
+            _ => Weights::none(),
+        }
+    }
+
+    /// The gradient of a step's parameters, each in its tensor's shape.
+    pub(crate) fn weights_mut<'a>(
+        &self,
+        step: &PlannedStep,
+        gradient: &'a mut [f32],
+    ) -> WeightsMut<'a> {
+        match &self.parameters[step.tensors.clone()] {
+            [weight, bias] => {
+                let (before, behind) = gradient.split_at_mut(bias.offset);
+                let bias = ArrayViewMut1::from(&mut behind[..bias.len]);
+                WeightsMut { weight: weight.view_mut(before), bias }
+            }
+            _ => WeightsMut::none(),
+        }
+    }
+
     /// All memory of passes over at most `batch` samples.
     pub fn workspace(&self, batch: usize) -> Workspace {
         Workspace::new(self, batch)
@@ -199,18 +266,20 @@ impl Network {
         let layer = match planned.step {
             Step::Rename => return Ok(()),
             Step::InPlace(layer) => {
-                self.steps.push(PlannedStep { work: Work::InPlace(layer), slot, parameters: 0..0 });
+                let work = Work::InPlace(layer);
+                self.steps.push(PlannedStep { work, slot, parameters: 0..0, tensors: 0..0 });
                 return Ok(());
             }
             Step::Map(layer) => layer,
         };
-        let first = self.parameter_count;
+        let (first, first_tensor) = (self.parameter_count, self.parameters.len());
         for tensor in layer.tensors() {
             self.add_tensor(place, tensor)?;
         }
         self.slots.push(SlotPlan { len: planned.output.len(), kept: false, whole_shard: false });
         let parameters = first..self.parameter_count;
-        self.steps.push(PlannedStep { work: Work::Map(layer), slot: slot + 1, parameters });
+        let (work, tensors) = (Work::Map(layer), first_tensor..self.parameters.len());
+        self.steps.push(PlannedStep { work, slot: slot + 1, parameters, tensors });
         Ok(())
     }
 
@@ -329,6 +398,34 @@ mod tests {
     }
 
     #[test]
+    fn shapes_are_those_of_the_layers_as_they_were_asked_for() {
+        let layers = [
+            LayerSpec::Conv2d { filters: 3 },
+            LayerSpec::Relu,
+            LayerSpec::Relu,
+            LayerSpec::MaxPool,
+            LayerSpec::Flatten,
+            LayerSpec::Dense { units: 2 },
+        ];
+        let network = Network::new(image(6, 8, 1), &layers).unwrap();
+        let (convolved, pooled) = (image(4, 6, 3), image(2, 3, 3));
+        let features = [Shape::Features(18), Shape::Features(2)];
+        let expected = [convolved, convolved, convolved, pooled, features[0], features[1]];
+        assert_eq!(network.shapes(), expected);
+    }
+
+    #[test]
+    fn a_tensor_is_found_by_its_name_and_has_its_shape() {
+        let (input, layers) = Network::preset("tiny-cnn").unwrap();
+        let network = Network::new(input, &layers).unwrap();
+        let parameters = network.initial_parameters(1);
+        let weight = network.tensor(&parameters, "6.weight").unwrap();
+        assert_eq!(weight.shape(), [144, 16]);
+        assert_eq!(weight[[2, 3]], parameters[network.parameters()[2].offset + 2 * 16 + 3]);
+        assert!(network.tensor(&parameters, "1.weight").is_none());
+    }
+
+    #[test]
     fn every_preset_makes_a_network() {
         for (name, input, layers) in PRESETS {
             let network =
@@ -398,7 +495,10 @@ mod tests {
 
     #[test]
     fn layers_read_and_write_as_they_stand_in_a_config() {
-        let text = r#"[{"kind":"conv2d","filters":32},{"kind":"relu"},{"kind":"max-pool"},{"kind":"dropout","rate":0.25},{"kind":"flatten"},{"kind":"dense","units":10}]"#;
+        let text = concat!(
+            r#"[{"kind":"conv2d","filters":32},{"kind":"relu"},{"kind":"max-pool"},"#,
+            r#"{"kind":"dropout","rate":0.25},{"kind":"flatten"},{"kind":"dense","units":10}]"#
+        );
         let layers: Vec<LayerSpec> = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&layers).unwrap(), text);
         assert!(

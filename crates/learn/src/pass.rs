@@ -10,6 +10,7 @@ use crate::network::{Network, Work};
 use crate::pulse::{Beat, Stopped, with_pulse};
 use crate::workspace::Workspace;
 use crate::{Isa, loss};
+use ndarray::{ArrayView2, ArrayViewD, ArrayViewMut2};
 
 impl Network {
     /// Writes to `gradient` that of the sum of the samples' cross-entropies, multiplied by
@@ -23,7 +24,7 @@ impl Network {
     /// garbage.
     ///
     /// # Panics
-    /// When lengths disagree, a label is not a class, or the workspace is another net's or too
+    /// When shapes disagree, a label is not a class, or the workspace is another net's or too
     /// small.
     pub fn gradient<E>(
         &self,
@@ -34,7 +35,8 @@ impl Network {
         pulse: &mut dyn FnMut() -> Result<(), E>,
     ) -> Result<ShardLoss, E> {
         let samples = shard.labels.len();
-        assert_eq!(shard.images.len(), samples * self.input().len(), "every label has an image");
+        let images = self.rows_of(&shard.images);
+        assert_eq!(images.nrows(), samples, "every label has an image");
         assert_eq!(shard.items.len(), samples, "every label has an item");
         assert!(
             shard.labels.iter().all(|&label| usize::from(label) < self.classes()),
@@ -47,15 +49,15 @@ impl Network {
         with_pulse(pulse, |beat| {
             let mut run =
                 Run { network: self, isa: self.isa(), parameters, draws, workspace, beat };
-            run.forward(shard.images, samples)?;
+            run.forward(images)?;
             let loss = run.loss(shard);
             run.backward(samples, gradient)?;
             Ok(loss)
         })
     }
 
-    /// Writes the probabilities of the classes, `[N, classes]`, for `images [N, H, W, C]`; nothing
-    /// is dropped out.
+    /// Writes the probabilities of the classes, `[N, classes]`, for `images [N, H, W, C]` (or
+    /// `[N, D]`, for a net of features) in standard layout; nothing is dropped out.
     ///
     /// An image's probabilities have the same bits whatever images are beside it.
     ///
@@ -64,34 +66,43 @@ impl Network {
     /// garbage.
     ///
     /// # Panics
-    /// When lengths disagree, or the workspace is another net's or too small.
+    /// When shapes disagree, or the workspace is another net's or too small.
     pub fn predict<E>(
         &self,
         parameters: &[f32],
-        images: &[f32],
+        images: ArrayViewD<'_, f32>,
         workspace: &mut Workspace,
-        probabilities: &mut [f32],
+        mut probabilities: ArrayViewMut2<'_, f32>,
         pulse: &mut dyn FnMut() -> Result<(), E>,
     ) -> Result<(), E> {
-        let samples = images.len() / self.input().len();
-        assert_eq!(images.len(), samples * self.input().len(), "images are whole");
-        assert_eq!(
-            probabilities.len(),
-            samples * self.classes(),
-            "every image has its probabilities"
-        );
+        let images = self.rows_of(&images);
+        let samples = images.nrows();
+        let shape = (samples, self.classes());
+        assert_eq!(probabilities.dim(), shape, "every image has its probabilities");
         assert_eq!(parameters.len(), self.parameter_count(), "the parameters are the net's");
         workspace.check(self, samples);
         with_pulse(pulse, |beat| {
             let mut run =
                 Run { network: self, isa: self.isa(), parameters, draws: None, workspace, beat };
-            run.forward(images, samples)?;
+            run.forward(images)?;
             let logits = run.workspace.slots[self.slots.len() - 1].rows(0, samples);
-            for (i, probabilities) in probabilities.chunks_exact_mut(self.classes()).enumerate() {
-                loss::softmax(logits.row(i), probabilities);
+            for (logits, probabilities) in logits.outer_iter().zip(probabilities.outer_iter_mut()) {
+                loss::softmax(logits, probabilities);
             }
             Ok(())
         })
+    }
+
+    /// Images `[N, H, W, C]`, or features `[N, D]`, as rows `[N, H * W * C]`.
+    ///
+    /// # Panics
+    /// When they have not the shape of the net's input, or are not in standard layout.
+    fn rows_of<'a>(&self, images: &ArrayViewD<'a, f32>) -> ArrayView2<'a, f32> {
+        let (input, axes) = (self.input(), images.shape());
+        assert!(input.fits(axes), "images of shape {axes:?} for a net whose input is {input}");
+        let shape = (axes[0], input.len());
+        let numbers = images.to_slice().expect("images are in standard layout");
+        ArrayView2::from_shape(shape, numbers).expect("the length is the shape's")
     }
 }
 
@@ -107,25 +118,25 @@ struct Run<'a, 'b> {
 
 impl Run<'_, '_> {
     /// Fills the slots from the images to the logits.
-    fn forward(&mut self, images: &[f32], samples: usize) -> Result<(), Stopped> {
-        if samples == 0 {
+    fn forward(&mut self, images: ArrayView2<f32>) -> Result<(), Stopped> {
+        if images.nrows() == 0 {
             return Ok(());
         }
         for (step, own) in self.network.steps.iter().zip(&mut self.workspace.own) {
             if let Work::Map(layer) = &step.work {
-                let weights = &self.parameters[step.parameters.clone()];
+                let weights = self.network.weights(step, self.parameters);
                 layer.prepare(self.isa, weights, self.draws.is_some(), own);
             }
         }
         let sample_steps = self.network.sample_steps;
-        for (sample, image) in images.chunks_exact(self.network.input().len()).enumerate() {
-            self.workspace.slots[0].rows_mut(sample, 1).row(0).copy_from_slice(image);
+        for (sample, image) in images.outer_iter().enumerate() {
+            self.workspace.slots[0].rows_mut(sample, 1).row_mut(0).assign(&image);
             for step in 0..sample_steps {
                 self.step_forward(step, sample, 1)?;
             }
         }
         for step in sample_steps..self.network.steps.len() {
-            self.step_forward(step, 0, samples)?;
+            self.step_forward(step, 0, images.nrows())?;
         }
         Ok(())
     }
@@ -133,7 +144,7 @@ impl Run<'_, '_> {
     /// Runs one step over `count` samples from `first` on.
     fn step_forward(&mut self, number: usize, first: usize, count: usize) -> Result<(), Stopped> {
         let step = &self.network.steps[number];
-        let weights = &self.parameters[step.parameters.clone()];
+        let weights = self.network.weights(step, self.parameters);
         let Run { isa, draws, .. } = *self;
         let mut pass = Pass { isa, weights, first, draws, beat: &mut *self.beat };
         let (own, slots) = (&mut self.workspace.own[number], &mut self.workspace.slots);
@@ -156,9 +167,9 @@ impl Run<'_, '_> {
         let logits = self.workspace.slots[last].rows(0, samples);
         let mut gradients = self.workspace.gradients[last].rows_mut(0, samples);
         let mut total = ShardLoss { loss_sum: 0.0, correct: 0 };
-        for (i, &label) in shard.labels.iter().enumerate() {
-            let (loss, correct) =
-                loss::cross_entropy(logits.row(i), label, shard.scale, gradients.row(i));
+        let rows = logits.outer_iter().zip(gradients.outer_iter_mut());
+        for ((logits, gradient), &label) in rows.zip(shard.labels) {
+            let (loss, correct) = loss::cross_entropy(logits, label, shard.scale, gradient);
             total.loss_sum += loss;
             total.correct += u32::from(correct);
         }
@@ -185,7 +196,7 @@ impl Run<'_, '_> {
         }
         for (step, own) in self.network.steps.iter().zip(&mut self.workspace.own) {
             if let Work::Map(layer) = &step.work {
-                layer.finish(self.isa, own, &mut gradient[step.parameters.clone()]);
+                layer.finish(self.isa, own, self.network.weights_mut(step, gradient));
             }
         }
         Ok(())
@@ -200,7 +211,7 @@ impl Run<'_, '_> {
         gradient: &mut [f32],
     ) -> Result<(), Stopped> {
         let step = &self.network.steps[number];
-        let weights = &self.parameters[step.parameters.clone()];
+        let weights = self.network.weights(step, self.parameters);
         let Run { isa, draws, .. } = *self;
         let mut pass = Pass { isa, weights, first, draws, beat: &mut *self.beat };
         let Workspace { own, slots, gradients, .. } = &mut *self.workspace;
@@ -210,7 +221,7 @@ impl Run<'_, '_> {
                 let x = slots[step.slot - 1].rows(first, count);
                 // Nobody asks for the gradient of the images.
                 let dx = (step.slot > 1).then(|| before[step.slot - 1].rows_mut(first, count));
-                let dw = &mut gradient[step.parameters.clone()];
+                let dw = self.network.weights_mut(step, gradient);
                 let call = Backward { x, dy: after[0].rows(first, count), dx, dw };
                 layer.backward(&mut pass, call, &mut own[number])?;
             }

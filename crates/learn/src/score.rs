@@ -1,6 +1,7 @@
 //! How good predictions are.
 
 use crate::loss::top_class;
+use ndarray::ArrayView2;
 
 /// What is known of predictions whose labels are known.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,14 +29,10 @@ impl Score {
     ///
     /// # Panics
     /// When the lengths disagree or a label is not a class.
-    pub fn add(&mut self, probabilities: &[f32], labels: &[u8]) {
-        let classes = self.confusion.len();
-        assert_eq!(
-            probabilities.len(),
-            labels.len() * classes,
-            "every label has its probabilities"
-        );
-        for (row, &label) in probabilities.chunks_exact(classes).zip(labels) {
+    pub fn add(&mut self, probabilities: ArrayView2<'_, f32>, labels: &[u8]) {
+        let shape = (labels.len(), self.confusion.len());
+        assert_eq!(probabilities.dim(), shape, "every label has its probabilities");
+        for (row, &label) in probabilities.outer_iter().zip(labels) {
             let (label, predicted) = (usize::from(label), top_class(row));
             self.count += 1;
             self.correct += u64::from(label == predicted);
@@ -74,11 +71,12 @@ impl Score {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ndarray::aview2;
 
     #[test]
     fn a_score_counts_what_was_predicted_for_what() {
         let mut score = Score::new(2);
-        score.add(&[0.75, 0.25, 0.5, 0.5, 0.0, 1.0], &[0, 1, 0]);
+        score.add(aview2(&[[0.75, 0.25], [0.5, 0.5], [0.0, 1.0]]), &[0, 1, 0]);
         assert_eq!((score.count, score.correct), (3, 1));
         assert_eq!(score.confusion, [[1, 1], [1, 0]]);
         assert!((score.accuracy() - 1.0 / 3.0).abs() < 1e-12);
@@ -90,9 +88,9 @@ mod tests {
     #[test]
     fn merged_scores_are_the_score_of_all() {
         let (mut one, mut other, mut all) = (Score::new(2), Score::new(2), Score::new(2));
-        one.add(&[0.9, 0.1], &[1]);
-        other.add(&[0.2, 0.8], &[1]);
-        all.add(&[0.9, 0.1, 0.2, 0.8], &[1, 1]);
+        one.add(aview2(&[[0.9, 0.1]]), &[1]);
+        other.add(aview2(&[[0.2, 0.8]]), &[1]);
+        all.add(aview2(&[[0.9, 0.1], [0.2, 0.8]]), &[1, 1]);
         one.merge(&other);
         assert_eq!(one, all);
         assert_eq!(Score::new(3).accuracy(), 0.0);

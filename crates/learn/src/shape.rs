@@ -1,5 +1,6 @@
 //! The shape of what flows between layers, and every way in which shapes can disagree.
 
+use ndarray::ArrayViewD;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -25,6 +26,27 @@ impl Shape {
     #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
         self.checked_len().expect("a shape that a network accepted is small")
+    }
+
+    /// The numbers of whole samples, one after another, as `[N, H, W, C]` or `[N, D]`.
+    ///
+    /// # Panics
+    /// When the last sample is not whole.
+    pub fn samples<'a>(&self, numbers: &'a [f32]) -> ArrayViewD<'a, f32> {
+        let count = numbers.len() / self.len();
+        let view = match *self {
+            Shape::Image { h, w, c } => ArrayViewD::from_shape(&[count, h, w, c][..], numbers),
+            Shape::Features(d) => ArrayViewD::from_shape(&[count, d][..], numbers),
+        };
+        view.expect("samples are whole")
+    }
+
+    /// True when `axes` are those of samples of this shape, `[N, H, W, C]` or `[N, D]`.
+    pub(crate) fn fits(&self, axes: &[usize]) -> bool {
+        match *self {
+            Shape::Image { h, w, c } => matches!(axes, [_, rest @ ..] if rest == [h, w, c]),
+            Shape::Features(d) => matches!(axes, [_, rest @ ..] if rest == [d]),
+        }
     }
 
     /// As [`Shape::len`], or `None` for a number that does not exist.
@@ -71,7 +93,8 @@ pub enum ShapeError {
     },
     /// A layer for features got an image.
     #[error(
-        "layer {layer} ({kind}) needs features, but gets an image of {found}: put a `flatten` before it"
+        "layer {layer} ({kind}) needs features, but gets an image of {found}: put a \
+         `flatten` before it"
     )]
     NeedsFeatures {
         /// The layer's number.
@@ -83,7 +106,8 @@ pub enum ShapeError {
     },
     /// The image is smaller than what the layer looks at.
     #[error(
-        "layer {layer} ({kind}) needs an image of at least {least}x{least}, but gets {found}: remove a layer before it or use larger images"
+        "layer {layer} ({kind}) needs an image of at least {least}x{least}, but gets {found}: \
+         remove a layer before it or use larger images"
     )]
     ImageTooSmall {
         /// The layer's number.
@@ -115,7 +139,8 @@ pub enum ShapeError {
     },
     /// A net that ends with an image.
     #[error(
-        "layer {layer} ({kind}) is the last and gives an image of {found}: end with `flatten` and a `dense` layer with a unit for every class"
+        "layer {layer} ({kind}) is the last and gives an image of {found}: end with `flatten` and a \
+         `dense` layer with a unit for every class"
     )]
     NoClasses {
         /// The last layer's number.
@@ -137,7 +162,8 @@ pub enum ShapeError {
     },
     /// More numbers than a network may have.
     #[error(
-        "layer {layer} ({kind}) is too large: at most {limit} numbers a sample or parameters of a net"
+        "layer {layer} ({kind}) is too large: at most {limit} numbers a sample or parameters \
+         of a net"
     )]
     TooLarge {
         /// The layer's number.

@@ -2,8 +2,9 @@
 
 use crate::Shape;
 use crate::compute_kernels::aligned::AlignedFloats;
-use crate::layer::{LayerSpec, Own, Rows, RowsMut};
+use crate::layer::{LayerSpec, Own, Samples, SamplesMut};
 use crate::network::{Network, SlotPlan};
+use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
 
 /// The memory of passes over at most `batch` samples; a pass allocates nothing.
 ///
@@ -57,6 +58,7 @@ impl Workspace {
 /// One activation, or its gradient: a row a sample, or one row that all samples use in turn.
 #[derive(Debug)]
 pub(crate) struct Slot {
+    /// What the views of rows look at; an array of `ndarray` would not begin on a cache line.
     data: AlignedFloats,
     len: usize,
     /// From row to row: an odd number of cache lines, so that a column of samples does not fall
@@ -72,17 +74,19 @@ impl Slot {
         Slot { data: AlignedFloats::zeros(rows * pitch), len: plan.len, pitch, row_per_sample }
     }
 
-    /// The rows of `count` samples from `first` on.
-    pub(crate) fn rows(&self, first: usize, count: usize) -> Rows<'_> {
-        let Slot { len, pitch, .. } = *self;
-        Rows { data: &self.data[self.start(first, count)..], pitch, len, count }
+    /// The rows of `count` samples from `first` on, `[count, len]`.
+    pub(crate) fn rows(&self, first: usize, count: usize) -> Samples<'_> {
+        let shape = (count, self.len).strides((self.pitch, 1));
+        let data = &self.data[self.start(first, count)..];
+        ArrayView2::from_shape(shape, data).expect("a pass has no more samples than the workspace")
     }
 
     /// As [`Slot::rows`], to be written.
-    pub(crate) fn rows_mut(&mut self, first: usize, count: usize) -> RowsMut<'_> {
-        let Slot { len, pitch, .. } = *self;
+    pub(crate) fn rows_mut(&mut self, first: usize, count: usize) -> SamplesMut<'_> {
+        let shape = (count, self.len).strides((self.pitch, 1));
         let start = self.start(first, count);
-        RowsMut { data: &mut self.data[start..], pitch, len, count }
+        ArrayViewMut2::from_shape(shape, &mut self.data[start..])
+            .expect("a pass has no more samples than the workspace")
     }
 
     fn start(&self, first: usize, count: usize) -> usize {

@@ -1,5 +1,6 @@
 //! What this crate promises of whole networks: same bits, a pulse, and that they learn.
 
+use ndarray::{Array2, ArrayD, ArrayView2, ArrayViewD, Axis, Slice, concatenate};
 use planaria_learn::{
     Isa, LayerSpec, Network, Optimiser, Schedule, Score, Shape, Shard, Workspace, sum_shards,
     weights_sha256,
@@ -16,20 +17,44 @@ fn go_on() -> Result<(), ()> {
     Ok(())
 }
 
-fn numbers(len: usize, seed: u64) -> Vec<f32> {
+/// Samples for the net: `[count, H, W, C]` or `[count, D]`.
+fn samples(network: &Network, count: usize, seed: u64) -> ArrayD<f32> {
     let mut stream = Stream::new(seed, Purpose::Baseline, 0, 0);
-    (0..len).map(|_| stream.next_unit()).collect()
+    let numbers: Vec<f32> =
+        (0..count * network.input().len()).map(|_| stream.next_unit()).collect();
+    network.input().samples(&numbers).to_owned()
+}
+
+/// Some of the samples.
+fn some<'a>(samples: &'a ArrayD<f32>, range: &std::ops::Range<usize>) -> ArrayViewD<'a, f32> {
+    samples.slice_axis(Axis(0), Slice::from(range.clone()))
 }
 
 fn predict(
     network: &Network,
     parameters: &[f32],
-    images: &[f32],
+    images: ArrayViewD<f32>,
     workspace: &mut Workspace,
-) -> Vec<f32> {
-    let mut found = vec![f32::NAN; images.len() / network.input().len() * network.classes()];
-    network.predict(parameters, images, workspace, &mut found, &mut go_on).unwrap();
+) -> Array2<f32> {
+    let mut found = Array2::from_elem((images.shape()[0], network.classes()), f32::NAN);
+    network.predict(parameters, images, workspace, found.view_mut(), &mut go_on).unwrap();
     found
+}
+
+/// The predictions for all images, in batches of `size`.
+fn predict_in_batches(
+    network: &Network,
+    parameters: &[f32],
+    images: &ArrayD<f32>,
+    size: usize,
+    workspace: &mut Workspace,
+) -> Array2<f32> {
+    let batches: Vec<Array2<f32>> = images
+        .axis_chunks_iter(Axis(0), size)
+        .map(|batch| predict(network, parameters, batch, workspace))
+        .collect();
+    let views: Vec<ArrayView2<f32>> = batches.iter().map(|batch| batch.view()).collect();
+    concatenate(Axis(0), &views).unwrap()
 }
 
 /// A shard's gradient; samples are numbered from `first`.
@@ -39,10 +64,10 @@ fn gradient(
     first: u64,
     workspace: &mut Workspace,
 ) -> Vec<f32> {
-    let images = numbers(4 * network.input().len(), first);
+    let images = samples(network, 4, first);
     let items: Vec<u64> = (first..first + 4).collect();
     let shard = Shard {
-        images: &images,
+        images: images.view(),
         labels: &[1, 0, 2, 1],
         items: &items,
         seed: 3,
@@ -59,15 +84,12 @@ fn a_prediction_has_the_same_bits_whatever_batch_it_is_in() {
     for name in ["tiny-cnn", "mnist-cnn"] {
         for isa in Isa::available() {
             let network = preset(name).with_isa(isa);
-            let (parameters, len) = (network.initial_parameters(1), network.input().len());
-            let images = numbers(19 * len, 2);
+            let (parameters, images) = (network.initial_parameters(1), samples(&network, 19, 2));
             let mut workspace = network.workspace(19);
-            let all = predict(&network, &parameters, &images, &mut workspace);
+            let all = predict(&network, &parameters, images.view(), &mut workspace);
             for size in [1, 2, 3, 7, 16, 17] {
-                let parts = images.chunks(size * len);
-                let found: Vec<f32> = parts
-                    .flat_map(|part| predict(&network, &parameters, part, &mut workspace))
-                    .collect();
+                let found =
+                    predict_in_batches(&network, &parameters, &images, size, &mut workspace);
                 assert_eq!(found, all, "{name} {isa:?} in batches of {size}");
             }
         }
@@ -78,13 +100,26 @@ fn a_prediction_has_the_same_bits_whatever_batch_it_is_in() {
 fn work_that_is_cut_for_the_pulse_has_the_same_bits() {
     let layers = [LayerSpec::Dense { units: 700 }, LayerSpec::Relu, LayerSpec::Dense { units: 3 }];
     let network = Network::new(Shape::Features(300), &layers).unwrap();
-    let (parameters, features) = (network.initial_parameters(1), numbers(90 * 300, 1));
+    let (parameters, features) = (network.initial_parameters(1), samples(&network, 90, 1));
     let mut workspace = network.workspace(90);
-    let all = predict(&network, &parameters, &features, &mut workspace);
-    let single = features.chunks(300);
-    let found: Vec<f32> =
-        single.flat_map(|one| predict(&network, &parameters, one, &mut workspace)).collect();
-    assert_eq!(found, all);
+    let all = predict(&network, &parameters, features.view(), &mut workspace);
+    assert_eq!(predict_in_batches(&network, &parameters, &features, 1, &mut workspace), all);
+}
+
+#[test]
+#[should_panic(expected = "images of shape [2, 28, 28] for a net whose input is 28x28x1")]
+fn images_of_another_shape_are_refused() {
+    let network = preset("tiny-cnn");
+    let images = ArrayD::zeros(vec![2, 28, 28]);
+    predict(&network, &network.initial_parameters(1), images.view(), &mut network.workspace(2));
+}
+
+#[test]
+#[should_panic(expected = "images are in standard layout")]
+fn images_whose_axes_were_swapped_are_refused() {
+    let network = preset("tiny-cnn");
+    let images = samples(&network, 2, 1).permuted_axes(vec![0, 2, 1, 3]);
+    predict(&network, &network.initial_parameters(1), images.view(), &mut network.workspace(2));
 }
 
 #[test]
@@ -100,12 +135,10 @@ fn probabilities_sum_to_one() {
     let found = predict(
         &network,
         &network.initial_parameters(1),
-        &numbers(5 * 784, 1),
+        samples(&network, 5, 1).view(),
         &mut network.workspace(5),
     );
-    for row in found.chunks_exact(10) {
-        assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-    }
+    assert!(found.sum_axis(Axis(1)).iter().all(|sum| (sum - 1.0).abs() < 1e-6));
 }
 
 #[test]
@@ -133,9 +166,9 @@ fn a_gradient_has_the_same_bits_in_a_new_a_used_and_an_interrupted_workspace() {
 
 /// Stops a pass at its pulse number `beats`.
 fn interrupt(network: &Network, beats: u32, workspace: &mut Workspace) {
-    let images = numbers(9 * 784, 77);
-    let shard =
-        Shard { images: &images, labels: &[5; 9], items: &[7; 9], seed: 8, epoch: 9, scale: 100.0 };
+    let images = samples(network, 9, 77);
+    let (images, labels, items) = (images.view(), &[5; 9], &[7; 9]);
+    let shard = Shard { images, labels, items, seed: 8, epoch: 9, scale: 100.0 };
     let mut count = 0;
     let mut pulse = || {
         count += 1;
@@ -151,9 +184,9 @@ fn interrupt(network: &Network, beats: u32, workspace: &mut Workspace) {
 #[test]
 fn long_work_calls_the_pulse_again_and_again() {
     let network = preset("mnist-cnn");
-    let images = numbers(8 * 784, 1);
-    let shard =
-        Shard { images: &images, labels: &[0; 8], items: &[0; 8], seed: 0, epoch: 0, scale: 1.0 };
+    let images = samples(&network, 8, 1);
+    let (images, labels, items) = (images.view(), &[0; 8], &[0; 8]);
+    let shard = Shard { images, labels, items, seed: 0, epoch: 0, scale: 1.0 };
     let mut beats = 0;
     let mut pulse = || -> Result<(), ()> {
         beats += 1;
@@ -176,7 +209,8 @@ fn long_work_calls_the_pulse_again_and_again() {
 #[test]
 fn an_empty_shard_has_no_loss_and_no_gradient() {
     let network = preset("tiny-cnn");
-    let shard = Shard { images: &[], labels: &[], items: &[], seed: 0, epoch: 0, scale: 1.0 };
+    let images = network.input().samples(&[]);
+    let shard = Shard { images, labels: &[], items: &[], seed: 0, epoch: 0, scale: 1.0 };
     let mut found = vec![9.0; network.parameter_count()];
     let parameters = network.initial_parameters(1);
     let loss = network
@@ -190,13 +224,13 @@ fn an_empty_shard_has_no_loss_and_no_gradient() {
 fn the_sum_of_shards_is_the_gradient_of_the_batch() {
     let network = preset("tiny-cnn");
     let parameters = network.initial_parameters(1);
-    let images = numbers(8 * 784, 3);
+    let images = samples(&network, 8, 3);
     let labels = [0, 1, 2, 3, 4, 5, 6, 7];
     let items = [0, 1, 2, 3, 4, 5, 6, 7];
     let mut workspace = network.workspace(8);
     let mut run = |range: std::ops::Range<usize>| {
         let shard = Shard {
-            images: &images[range.start * 784..range.end * 784],
+            images: some(&images, &range),
             labels: &labels[range.clone()],
             items: &items[range],
             seed: 1,
@@ -214,8 +248,8 @@ fn the_sum_of_shards_is_the_gradient_of_the_batch() {
     assert!(whole.iter().zip(&sum).all(|(a, b)| (a - b).abs() < 1e-5 * greatest));
 }
 
-/// Images of 8 x 8 whose class is the quarter that is bright.
-fn toy(count: usize, seed: u64) -> (Vec<f32>, Vec<u8>) {
+/// Images `[count, 8, 8, 1]` whose class is the quarter that is bright.
+fn toy(count: usize, seed: u64) -> (ArrayD<f32>, Vec<u8>) {
     let mut stream = Stream::new(seed, Purpose::Baseline, 0, 1);
     let labels: Vec<u8> = (0..count).map(|_| stream.next_below(4) as u8).collect();
     let mut images = Vec::new();
@@ -226,7 +260,7 @@ fn toy(count: usize, seed: u64) -> (Vec<f32>, Vec<u8>) {
             images.push(bright + 0.5 * stream.next_unit());
         }
     }
-    (images, labels)
+    (ArrayD::from_shape_vec(vec![count, 8, 8, 1], images).unwrap(), labels)
 }
 
 /// Trains on the toy set; the score on other images, and the weights.
@@ -241,7 +275,7 @@ fn train(network: &Network, optimiser: Optimiser, schedule: Schedule) -> (Score,
             .map(|part| {
                 let range = (step % 16) * 32 + part * 8..(step % 16) * 32 + part * 8 + 8;
                 let shard = Shard {
-                    images: &images[range.start * 64..range.end * 64],
+                    images: some(&images, &range),
                     labels: &labels[range.clone()],
                     items: &items[range],
                     seed: 1,
@@ -272,8 +306,8 @@ fn train(network: &Network, optimiser: Optimiser, schedule: Schedule) -> (Score,
     }
     let (images, labels) = toy(200, 2);
     let mut score = Score::new(4);
-    for (images, labels) in images.chunks(8 * 64).zip(labels.chunks(8)) {
-        score.add(&predict(network, &parameters, images, &mut workspace), labels);
+    for (images, labels) in images.axis_chunks_iter(Axis(0), 8).zip(labels.chunks(8)) {
+        score.add(predict(network, &parameters, images, &mut workspace).view(), labels);
     }
     (score, parameters)
 }
@@ -308,7 +342,8 @@ proptest! {
     #[test]
     fn every_net_that_is_accepted_computes_finite_gradients(
         h in 1usize..20, w in 1usize..20, c in 1usize..20,
-        kinds in proptest::collection::vec(0usize..4, 0..6), filters in 1usize..20, units in 1usize..30,
+        kinds in proptest::collection::vec(0usize..4, 0..6),
+        filters in 1usize..20, units in 1usize..30,
     ) {
         let layer = |kind: usize| match kind {
             0 => LayerSpec::Conv2d { filters },
@@ -317,9 +352,11 @@ proptest! {
             _ => LayerSpec::Dropout { rate: 0.3 },
         };
         let mut layers: Vec<LayerSpec> = kinds.into_iter().map(layer).collect();
-        layers.extend([LayerSpec::Flatten, LayerSpec::Dense { units }, LayerSpec::Relu, LayerSpec::Dense { units: 3 }]);
+        layers.extend([LayerSpec::Flatten, LayerSpec::Dense { units }, LayerSpec::Relu]);
+        layers.push(LayerSpec::Dense { units: 3 });
         if let Ok(network) = Network::new(Shape::Image { h, w, c }, &layers) {
-            let found = gradient(&network, &network.initial_parameters(1), 0, &mut network.workspace(4));
+            let parameters = network.initial_parameters(1);
+            let found = gradient(&network, &parameters, 0, &mut network.workspace(4));
             prop_assert!(found.iter().all(|g| g.is_finite()));
         }
     }

@@ -4,6 +4,7 @@
 //! PyTorch computed in f64: what differs is our rounding. Bounds are relative to the greatest
 //! number of a tensor.
 
+use ndarray::Array2;
 use planaria_learn::{Isa, LayerSpec, Network, Optimiser, Shard, model_file};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -53,6 +54,7 @@ fn gradient(
 ) -> (Vec<f32>, f64) {
     let items: Vec<u64> = (0..labels.len() as u64).collect();
     let scale = 1.0 / labels.len() as f32;
+    let images = network.input().samples(images);
     let shard = Shard { images, labels, items: &items, seed: 0, epoch: 0, scale };
     let mut found = vec![f32::NAN; parameters.len()];
     let mut workspace = network.workspace(labels.len());
@@ -95,10 +97,11 @@ fn predictions_of_small_nets_are_those_of_pytorch() {
         let values = values(&format!("{name}.json"));
         let (images, labels) = samples(&values);
         let (network, parameters) = read(&format!("{name}.parameters.safetensors"));
-        let mut found = vec![f32::NAN; labels.len() * network.classes()];
-        let mut workspace = network.workspace(labels.len());
-        network.predict(&parameters, &images, &mut workspace, &mut found, &mut go_on).unwrap();
-        assert_near(&found, &floats(&values["probabilities"]), 1e-5, name);
+        let mut found = Array2::from_elem((labels.len(), network.classes()), f32::NAN);
+        let (mut workspace, images) =
+            (network.workspace(labels.len()), network.input().samples(&images));
+        network.predict(&parameters, images, &mut workspace, found.view_mut(), &mut go_on).unwrap();
+        assert_near(found.as_slice().unwrap(), &floats(&values["probabilities"]), 1e-5, name);
     }
 }
 

@@ -204,6 +204,11 @@ impl<F: Flow> ActixHost<F> {
         self.read(|core| core.escalation().cloned())
     }
 
+    /// True once `ended` would not wait.
+    pub fn has_ended(&self) -> bool {
+        *self.0.over.borrow()
+    }
+
     /// Orders deaths; returns the names of those that got the order. Who is dead, or has got one before, gets none.
     pub fn kill(&self, target: Target, death: Death) -> Vec<String> {
         if target == Target::Supervisor {

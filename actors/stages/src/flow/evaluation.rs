@@ -141,7 +141,7 @@ impl Evaluation {
         let step = current.version.step;
         self.deployed = Some(Deployment { model, step, score, file, weights_sha256 });
         self.number += 1;
-        intake.raise_limit(id(StageKind::Predict), super::predictions::NO_LIMIT);
+        intake.raise_limit(id(StageKind::Predict), super::NO_LIMIT);
     }
 
     fn model(&self) -> Arc<Model> {

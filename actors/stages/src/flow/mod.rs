@@ -15,7 +15,7 @@ pub(crate) use predictions::Reply;
 use crate::{
     kinds::{STAGES, StageKind},
     plan::Plan,
-    results::BaselineResult,
+    results::{BaselineResult, DeadLetter},
     stage::{Outcome, Task},
 };
 use comparison::Comparison;
@@ -46,8 +46,15 @@ pub(crate) struct PipelineFlow {
     pub(crate) predictions: Predictions,
     pub(crate) comparison: Comparison,
     pub(crate) progress: watch::Sender<Progress>,
+    dead_letters: Vec<DeadLetter>,
     draining: bool,
 }
+
+/// All ordinals: the limit of a stage that may lease whatever it has accepted.
+const NO_LIMIT: ItemId = ItemId(u64::MAX - 1);
+
+/// Dead letters that are kept with their causes; all are counted.
+const DEAD_LETTERS_MAX: usize = 1_000;
 
 /// The number of a stage in the kernel.
 pub(crate) fn id(kind: StageKind) -> StageId {
@@ -64,6 +71,7 @@ impl PipelineFlow {
             predictions: Predictions::new(plan.settings.predict.capacity),
             comparison: Comparison::new(plan),
             progress: watch::Sender::new(Progress::Running),
+            dead_letters: Vec::new(),
             draining: false,
         }
     }
@@ -77,7 +85,21 @@ impl PipelineFlow {
     /// Admits nothing more; what is accepted ends.
     pub(crate) fn drain(&mut self, intake: &mut Intake<'_>) {
         self.draining = true;
-        self.predictions.close(intake);
+        // Limits follow what is admitted, and nothing is: what is already here must not wait for it.
+        for kind in [StageKind::Ingest, StageKind::Decode, StageKind::Predict] {
+            intake.raise_limit(id(kind), NO_LIMIT);
+        }
+        self.predictions.close();
+    }
+
+    /// Nobody works any more: whoever still waits for an answer is told so.
+    pub(crate) fn end(&mut self) {
+        self.predictions.refuse_all();
+    }
+
+    /// The items given up so far, the first of them with their causes.
+    pub(crate) fn dead_letters(&self) -> &[DeadLetter] {
+        &self.dead_letters
     }
 
     /// True once `drain` was called.
@@ -187,6 +209,10 @@ impl Flow for PipelineFlow {
     ) {
         let ordinal = item.0;
         let kind = STAGES[usize::from(stage.0)];
+        if self.dead_letters.len() < DEAD_LETTERS_MAX {
+            let (stage, cause) = (kind.name().to_owned(), cause.to_string());
+            self.dead_letters.push(DeadLetter { stage, item: ordinal, cause });
+        }
         match kind {
             StageKind::Ingest | StageKind::Decode | StageKind::Preprocess => {
                 self.samples.lost(kind, ordinal, intake);

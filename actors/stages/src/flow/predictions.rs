@@ -10,9 +10,6 @@ use planaria_kernel::{ExitCause, Intake, ItemId};
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::oneshot;
 
-/// All ordinals: set when there is a model to answer with.
-pub(crate) const NO_LIMIT: ItemId = ItemId(u64::MAX - 1);
-
 /// Where an answer is waited for.
 pub(crate) type Reply = oneshot::Sender<Result<Prediction, PredictError>>;
 
@@ -40,9 +37,16 @@ impl Predictions {
     }
 
     /// Takes no more requests; those that wait without a model end without an answer.
-    pub(crate) fn close(&mut self, intake: &mut Intake<'_>) {
+    pub(crate) fn close(&mut self) {
         self.closed = true;
-        intake.raise_limit(id(StageKind::Predict), NO_LIMIT);
+    }
+
+    /// Answers all that wait that nobody will.
+    pub(crate) fn refuse_all(&mut self) {
+        self.closed = true;
+        for (_, pending) in std::mem::take(&mut self.pending) {
+            let _ = pending.reply.send(Err(PredictError::Stopping)); // whoever asked may have gone
+        }
     }
 
     pub(crate) fn ask(&mut self, image: Vec<u8>, reply: Reply, intake: &mut Intake<'_>) {

@@ -39,8 +39,9 @@ pub(crate) fn compute(
             loss: ShardLoss { loss_sum: 0.0, correct: 0 },
         });
     }
+    let images = &batch.images[members.start * numbers..members.end * numbers];
     let shard = Shard {
-        images: &batch.images[members.start * numbers..members.end * numbers],
+        images: plan.network.input().samples(images),
         labels: &batch.labels[members.clone()],
         items: &batch.items[members],
         seed: plan.settings.seed,

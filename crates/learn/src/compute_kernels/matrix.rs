@@ -1,37 +1,48 @@
 //! `C (+)= A B` on register tiles. Every convolution and dense layer is made of this one product.
 //!
 //! `A` is read element by element through three strides, so that a transposed matrix, or the
-//! patches of an image, need no copy. The rows of `B` and `C` are contiguous. A tile of `C` stays
-//! in registers over the whole sum; each element is one chain of multiply-adds in the order of the
-//! sum, whatever tile it falls into: cutting the work elsewhere changes no bit.
+//! patches of an image, need no copy: the operands are views, not slices. The rows of `B` and `C`
+//! are contiguous. A tile of `C` stays in registers over the whole sum; each element is one chain
+//! of multiply-adds in the order of the sum, whatever tile it falls into: cutting the work
+//! elsewhere changes no bit.
 
 use super::vector::Vector;
-use super::{Isa, dispatch, span};
+use super::{Isa, dispatch};
+use ndarray::{ArrayView2, ArrayView3, ArrayViewMut2, Axis};
 use std::cell::Cell;
 
-/// The left matrix: `A(row, outer, inner) = data[row * row_stride + outer * outer_stride + inner *
-/// inner_stride]`.
-///
-/// The sum runs over `outer`, and within it over `inner`; a plain matrix has one `outer`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Left<'a> {
-    pub(crate) data: &'a [f32],
-    pub(crate) row_stride: usize,
-    pub(crate) outer_stride: usize,
-    pub(crate) inner_stride: usize,
+/// `C = start + A B`.
+#[derive(Debug)]
+pub(crate) struct Product<'a> {
+    /// `[rows, outers, inners]`: the sum runs over `outers`, and within it over `inners`; a plain
+    /// matrix has one `outer`. Elements may be shared between rows, as those of patches are.
+    pub(crate) a: ArrayView3<'a, f32>,
+    /// `[outers * inners, columns]`, each row contiguous.
+    pub(crate) b: ArrayView2<'a, f32>,
+    /// What the sums begin with.
+    pub(crate) start: Start<'a>,
+    /// `[rows, columns]`, each row contiguous.
+    pub(crate) c: ArrayViewMut2<'a, f32>,
+    /// Replaces negative results by zero (ReLU).
+    pub(crate) clamp: bool,
+    /// What will be needed after this product: it is called into the cache on the way. Empty for
+    /// nothing.
+    pub(crate) ahead: &'a [f32],
 }
 
-/// How far the loops run: `rows` of `A` and `C`, `columns` of `B` and `C`, `outers * inners` terms
-/// of each sum.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Extent {
-    pub(crate) rows: usize,
-    pub(crate) columns: usize,
-    pub(crate) outers: usize,
-    pub(crate) inners: usize,
+impl<'a> Product<'a> {
+    /// The product without ReLU, with nothing ahead.
+    pub(crate) fn new(
+        a: ArrayView3<'a, f32>,
+        b: ArrayView2<'a, f32>,
+        start: Start<'a>,
+        c: ArrayViewMut2<'a, f32>,
+    ) -> Self {
+        Product { a, b, start, c, clamp: false, ahead: &[] }
+    }
 }
 
-/// What the sums begin with.
+/// What the sums of a product begin with.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Start<'a> {
     /// Nothing: `C = A B`.
@@ -42,45 +53,29 @@ pub(crate) enum Start<'a> {
     Bias(&'a [f32]),
 }
 
-/// A matrix whose rows are contiguous and `stride` apart.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Right<'a> {
-    pub(crate) data: &'a [f32],
-    pub(crate) stride: usize,
-    /// What will be needed after this product: it is called into the cache on the way. Empty for
-    /// nothing.
-    pub(crate) ahead: &'a [f32],
+/// A plain matrix `[rows, inners]` as the left one of a product: `[rows, 1, inners]`.
+pub(crate) fn plain(a: ArrayView2<'_, f32>) -> ArrayView3<'_, f32> {
+    a.insert_axis(Axis(1))
 }
 
-/// The place of the product; `clamp` replaces negative results by zero (ReLU).
-#[derive(Debug)]
-pub(crate) struct Target<'a> {
-    pub(crate) data: &'a mut [f32],
-    pub(crate) stride: usize,
-    pub(crate) clamp: bool,
-}
-
-/// Multiplies; row `outer * inners + inner` of `b` meets column `(outer, inner)` of `a`.
+/// Computes the product.
 ///
 /// # Panics
-/// When a slice is too short for the extent, or `c`'s rows overlap.
-pub(crate) fn multiply(isa: Isa, extent: Extent, a: Left, b: Right, start: Start, c: Target) {
-    let Extent { rows, columns, outers, inners } = extent;
+/// When the shapes disagree, or rows of `b` or `c` are not contiguous.
+pub(crate) fn multiply(isa: Isa, product: Product) {
+    let Product { a, b, start, mut c, clamp, ahead } = product;
+    let (rows, outers, inners) = a.dim();
+    let (depth, columns) = b.dim();
+    assert!(outers * inners == depth, "every term of a sum has a row of the right matrix");
+    assert!(c.dim() == (rows, columns), "the target holds the product");
     if rows == 0 || columns == 0 {
         return;
     }
-    let depth = outers.checked_mul(inners).expect("a sum's length is a number");
-    let axes = [(rows, a.row_stride), (outers, a.outer_stride), (inners, a.inner_stride)];
-    assert!(a.data.len() >= span(&axes), "the left matrix holds its rows and columns");
+    // Steps along an axis of one element, or in an empty array, mean nothing.
     assert!(
-        depth == 0 || b.data.len() >= span(&[(depth, b.stride), (columns, 1)]),
-        "the right matrix holds its rows"
+        columns == 1 || (depth == 0 || b.strides()[1] == 1) && c.strides()[1] == 1,
+        "rows of the right matrix and of the target are contiguous"
     );
-    assert!(
-        c.data.len() >= span(&[(rows, c.stride), (columns, 1)]),
-        "the target holds the product"
-    );
-    assert!(rows == 1 || c.stride >= columns, "rows of the target do not overlap");
     let bias = match start {
         Start::Bias(bias) => {
             assert!(bias.len() >= columns, "there is a bias for every column");
@@ -88,37 +83,48 @@ pub(crate) fn multiply(isa: Isa, extent: Extent, a: Left, b: Right, start: Start
         }
         Start::Zero | Start::Sum => std::ptr::null(),
     };
-    let product = Product {
-        extent,
-        a: a.data.as_ptr(),
-        strides: [a.row_stride, a.outer_stride, a.inner_stride],
-        b: b.data.as_ptr(),
-        b_stride: b.stride,
+    let task = Task {
+        extent: Extent { rows, columns, outers, inners },
+        a: a.as_ptr(),
+        strides: [0, 1, 2].map(|axis| a.strides()[axis]),
+        b: b.as_ptr(),
+        b_stride: b.strides()[0],
         bias,
         sum: matches!(start, Start::Sum),
-        c: c.data.as_mut_ptr(),
-        c_stride: c.stride,
-        clamp: c.clamp,
-        ahead: Cell::new(b.ahead.as_ptr()),
-        ahead_step: b.ahead.len() / (rows.div_ceil(6) * columns.div_ceil(64) * depth.max(1)),
+        c_stride: c.strides()[0],
+        c: c.as_mut_ptr(),
+        clamp,
+        ahead: Cell::new(ahead.as_ptr()),
+        ahead_step: ahead.len() / (rows.div_ceil(6) * columns.div_ceil(64) * depth.max(1)),
     };
-    // SAFETY: every index that `Product` can form was checked against its slice above.
-    unsafe { dispatch!(isa, product_kernel(&product => &Product)) }
+    // SAFETY: every element within the extent is one of a view, at the view's own strides; the
+    // columns of `b`, `c` and the bias were checked above. `c` is borrowed for writing.
+    unsafe { dispatch!(isa, product_kernel(&task => &Task)) }
+}
+
+/// How far the loops run: `rows` of `A` and `C`, `columns` of `B` and `C`, `outers * inners` terms
+/// of each sum.
+#[derive(Debug, Clone, Copy)]
+struct Extent {
+    rows: usize,
+    columns: usize,
+    outers: usize,
+    inners: usize,
 }
 
 /// The checked arguments of [`multiply`] as pointers.
-struct Product {
+struct Task {
     extent: Extent,
     a: *const f32,
     /// Of a row, an outer and an inner step.
-    strides: [usize; 3],
+    strides: [isize; 3],
     b: *const f32,
-    b_stride: usize,
+    b_stride: isize,
     /// Null when there is none.
     bias: *const f32,
     sum: bool,
     c: *mut f32,
-    c_stride: usize,
+    c_stride: isize,
     clamp: bool,
     /// The next line to call into the cache.
     ahead: Cell<*const f32>,
@@ -131,29 +137,29 @@ struct Product {
 /// The CPU has `V`; all elements within the extent may be read (of `a`, `b`, `bias`) and written
 /// (of `c`).
 #[inline(always)]
-unsafe fn product_kernel<V: Vector>(product: &Product) {
-    let columns = product.extent.columns;
+unsafe fn product_kernel<V: Vector>(task: &Task) {
+    let columns = task.extent.columns;
     let mut column = 0;
     // SAFETY: the panels lie side by side within `columns`; `rest` is what is left, less than a
     // vector.
     unsafe {
         if V::WIDE {
             while columns - column >= 4 * V::LANES {
-                panel::<V, 4, false>(product, column, 0);
+                panel::<V, 4, false>(task, column, 0);
                 column += 4 * V::LANES;
             }
         }
         while columns - column >= 2 * V::LANES {
-            panel::<V, 2, false>(product, column, 0);
+            panel::<V, 2, false>(task, column, 0);
             column += 2 * V::LANES;
         }
         if columns - column >= V::LANES {
-            panel::<V, 1, false>(product, column, 0);
+            panel::<V, 1, false>(task, column, 0);
             column += V::LANES;
         }
         let rest = columns - column;
         if rest > 0 {
-            panel::<V, 1, true>(product, column, rest);
+            panel::<V, 1, true>(task, column, rest);
         }
     }
 }
@@ -164,30 +170,30 @@ unsafe fn product_kernel<V: Vector>(product: &Product) {
 /// As `product_kernel`; the panel lies within the columns.
 #[inline(always)]
 unsafe fn panel<V: Vector, const NR: usize, const PARTIAL: bool>(
-    product: &Product,
+    task: &Task,
     column: usize,
     rest: usize,
 ) {
-    let rows = product.extent.rows;
+    let rows = task.extent.rows;
     let mut row = 0;
     // SAFETY: the tiles lie below one another within `rows`.
     unsafe {
         if V::WIDE && NR <= 2 {
             while rows - row >= 12 {
-                tile::<V, 12, NR, PARTIAL>(product, row, column, rest);
+                tile::<V, 12, NR, PARTIAL>(task, row, column, rest);
                 row += 12;
             }
         }
         while rows - row >= 6 {
-            tile::<V, 6, NR, PARTIAL>(product, row, column, rest);
+            tile::<V, 6, NR, PARTIAL>(task, row, column, rest);
             row += 6;
         }
         match rows - row {
-            5 => tile::<V, 5, NR, PARTIAL>(product, row, column, rest),
-            4 => tile::<V, 4, NR, PARTIAL>(product, row, column, rest),
-            3 => tile::<V, 3, NR, PARTIAL>(product, row, column, rest),
-            2 => tile::<V, 2, NR, PARTIAL>(product, row, column, rest),
-            1 => tile::<V, 1, NR, PARTIAL>(product, row, column, rest),
+            5 => tile::<V, 5, NR, PARTIAL>(task, row, column, rest),
+            4 => tile::<V, 4, NR, PARTIAL>(task, row, column, rest),
+            3 => tile::<V, 3, NR, PARTIAL>(task, row, column, rest),
+            2 => tile::<V, 2, NR, PARTIAL>(task, row, column, rest),
+            1 => tile::<V, 1, NR, PARTIAL>(task, row, column, rest),
             _ => {}
         }
     }
@@ -199,46 +205,47 @@ unsafe fn panel<V: Vector, const NR: usize, const PARTIAL: bool>(
 /// As `product_kernel`; the tile lies within the extent.
 #[inline(always)]
 unsafe fn tile<V: Vector, const MR: usize, const NR: usize, const PARTIAL: bool>(
-    product: &Product,
+    task: &Task,
     row: usize,
     column: usize,
     rest: usize,
 ) {
-    let Extent { outers, inners, .. } = product.extent;
-    let [row_stride, outer_stride, inner_stride] = product.strides;
+    let Extent { outers, inners, .. } = task.extent;
+    let [row_stride, outer_stride, inner_stride] = task.strides;
     // SAFETY: all pointers stay within the tile's rows and columns and within the sum; see the
     // caller's promise.
     unsafe {
-        let mut sums = begin::<V, MR, NR, PARTIAL>(product, row, column, rest);
-        let mut b = product.b.add(column);
-        let mut ahead = product.ahead.get();
+        let mut sums = begin::<V, MR, NR, PARTIAL>(task, row, column, rest);
+        let mut b = task.b.wrapping_add(column);
+        let mut ahead = task.ahead.get();
         for outer in 0..outers {
-            let mut a = product.a.wrapping_add(row * row_stride + outer * outer_stride);
+            let mut a =
+                task.a.wrapping_offset(row as isize * row_stride + outer as isize * outer_stride);
             for _ in 0..inners {
                 let mut right = [V::splat(0.0); NR];
                 for j in 0..NR {
                     right[j] = get::<V, PARTIAL>(b.add(j * V::LANES), rest);
                 }
-                if product.ahead_step > 0 {
+                if task.ahead_step > 0 {
                     V::prefetch(ahead);
-                    ahead = ahead.wrapping_add(product.ahead_step);
+                    ahead = ahead.wrapping_add(task.ahead_step);
                 }
                 for i in 0..MR {
-                    let left = V::splat(*a.add(i * row_stride));
+                    let left = V::splat(*a.offset(i as isize * row_stride));
                     for j in 0..NR {
                         sums[i][j] = left.mul_add(right[j], sums[i][j]);
                     }
                 }
-                a = a.wrapping_add(inner_stride);
-                b = b.wrapping_add(product.b_stride);
+                a = a.wrapping_offset(inner_stride);
+                b = b.wrapping_offset(task.b_stride);
             }
         }
-        product.ahead.set(ahead);
+        task.ahead.set(ahead);
         for i in 0..MR {
-            let c = product.c.add((row + i) * product.c_stride + column);
+            let c = task.c.offset((row + i) as isize * task.c_stride).add(column);
             for j in 0..NR {
                 let sum = sums[i][j];
-                let sum = if product.clamp { V::splat(0.0).max(sum) } else { sum };
+                let sum = if task.clamp { V::splat(0.0).max(sum) } else { sum };
                 if PARTIAL { sum.store_first(c, rest) } else { sum.store(c.add(j * V::LANES)) }
             }
         }
@@ -251,7 +258,7 @@ unsafe fn tile<V: Vector, const MR: usize, const NR: usize, const PARTIAL: bool>
 /// As `tile`.
 #[inline(always)]
 unsafe fn begin<V: Vector, const MR: usize, const NR: usize, const PARTIAL: bool>(
-    product: &Product,
+    task: &Task,
     row: usize,
     column: usize,
     rest: usize,
@@ -262,11 +269,13 @@ unsafe fn begin<V: Vector, const MR: usize, const NR: usize, const PARTIAL: bool
         for i in 0..MR {
             for j in 0..NR {
                 let at = column + j * V::LANES;
-                if product.sum {
-                    sums[i][j] =
-                        get::<V, PARTIAL>(product.c.add((row + i) * product.c_stride + at), rest);
-                } else if !product.bias.is_null() {
-                    sums[i][j] = get::<V, PARTIAL>(product.bias.add(at), rest);
+                if task.sum {
+                    sums[i][j] = get::<V, PARTIAL>(
+                        task.c.offset((row + i) as isize * task.c_stride).add(at),
+                        rest,
+                    );
+                } else if !task.bias.is_null() {
+                    sums[i][j] = get::<V, PARTIAL>(task.bias.add(at), rest);
                 }
             }
         }
@@ -288,45 +297,35 @@ unsafe fn get<V: Vector, const PARTIAL: bool>(from: *const f32, rest: usize) -> 
 mod tests {
     use super::*;
     use crate::compute_kernels::reference;
+    use crate::layer::gradient_check::array;
+    use ndarray::{Array2, Array3, s};
     use proptest::prelude::*;
 
-    /// Numbers from -1 to 1, different for every `seed`.
-    fn numbers(len: usize, seed: u64) -> Vec<f32> {
-        let mut stream =
-            planaria_random::Stream::new(seed, planaria_random::Purpose::Baseline, 0, 0);
-        (0..len).map(|_| stream.next_between(-1.0, 1.0)).collect()
-    }
-
+    /// Multiplies matrices whose rows are `gap` numbers apart.
     fn check(extent: Extent, gap: usize, kind: usize, clamp: bool) {
         let Extent { rows, columns, outers, inners } = extent;
-        let a = numbers(rows * (outers * inners + gap) + 1, 1);
-        let b = numbers(outers * inners * (columns + gap), 2);
-        let bias = numbers(columns, 3);
-        let before = numbers(rows * (columns + gap), 4);
-        let left = Left {
-            data: &a,
-            row_stride: outers * inners + gap,
-            outer_stride: inners,
-            inner_stride: 1,
-        };
-        let right = Right { data: &b, stride: columns + gap, ahead: &[] };
+        let a: Array3<f32> = array((rows, outers, inners + gap), 1);
+        let b: Array2<f32> = array((outers * inners, columns + gap), 2);
+        let (a, b) = (a.slice(s![.., .., ..inners]), b.slice(s![.., ..columns]));
+        let bias = array(columns, 3).to_vec();
+        let before: Array2<f32> = array((rows, columns + gap), 4);
         let start = [Start::Zero, Start::Sum, Start::Bias(&bias)][kind];
-        let mut expected = before.clone();
-        let target = Target { data: &mut expected, stride: columns + gap, clamp };
-        reference::multiply(extent, left, right, start, target);
+        let product = |isa: Option<Isa>| {
+            let mut all = before.clone();
+            let c = all.slice_mut(s![.., ..columns]);
+            let product = Product { clamp, ..Product::new(a, b, start, c) };
+            match isa {
+                Some(isa) => multiply(isa, product),
+                None => reference::multiply(product),
+            }
+            all
+        };
+        let expected = product(None);
         for isa in Isa::available() {
-            let mut c = before.clone();
-            multiply(
-                isa,
-                extent,
-                left,
-                right,
-                start,
-                Target { data: &mut c, stride: columns + gap, clamp },
-            );
-            for (i, (got, want)) in c.iter().zip(&expected).enumerate() {
+            for ((at, got), want) in product(Some(isa)).indexed_iter().zip(&expected) {
                 let bound = 1e-6 * (outers * inners + 1) as f32;
-                assert!((got - want).abs() <= bound, "{isa:?} {extent:?} at {i}: {got} for {want}");
+                let what = format!("{isa:?} {extent:?} at {at:?}");
+                assert!((got - want).abs() <= bound, "{what}: {got} for {want}");
             }
         }
     }
@@ -351,37 +350,49 @@ mod tests {
     }
 
     #[test]
-    fn a_row_has_the_same_bits_whatever_rows_stand_beside_it() {
-        let (a, b) = (numbers(40 * 30, 5), numbers(30 * 50, 6));
-        let right = Right { data: &b, stride: 50, ahead: &[] };
+    fn a_matrix_may_be_read_in_any_direction() {
+        let (a, b): (Array2<f32>, Array2<f32>) = (array((9, 7), 1), array((9, 20), 2));
+        let turned = a.slice(s![..;-1, ..;-1]);
         for isa in Isa::available() {
-            let product = |first: usize, rows: usize| {
-                let mut c = vec![0.0; rows * 50];
-                let left = Left {
-                    data: &a[first * 30..],
-                    row_stride: 30,
-                    outer_stride: 0,
-                    inner_stride: 1,
-                };
-                let extent = Extent { rows, columns: 50, outers: 1, inners: 30 };
-                let target = Target { data: &mut c, stride: 50, clamp: false };
-                multiply(isa, extent, left, right, Start::Zero, target);
+            let product = |a: ArrayView2<f32>| {
+                let mut c = Array2::zeros((7, 20));
+                multiply(isa, Product::new(plain(a), b.view(), Start::Zero, c.view_mut()));
                 c
             };
-            let all = product(0, 40);
+            assert_eq!(product(turned.t()), product(turned.to_owned().t()), "{isa:?}");
+        }
+    }
+
+    #[test]
+    fn a_row_has_the_same_bits_whatever_rows_stand_beside_it() {
+        let (a, b): (Array2<f32>, Array2<f32>) = (array((40, 30), 5), array((30, 50), 6));
+        for isa in Isa::available() {
+            let product = |a: ArrayView2<f32>| {
+                let mut c = Array2::zeros((a.nrows(), 50));
+                multiply(isa, Product::new(plain(a), b.view(), Start::Zero, c.view_mut()));
+                c
+            };
+            let all = product(a.view());
             for row in 0..40 {
-                assert_eq!(product(row, 1), all[row * 50..][..50], "{isa:?} row {row}");
+                let alone = product(a.slice(s![row..row + 1, ..]));
+                assert_eq!(alone.row(0), all.row(row), "{isa:?} row {row}");
             }
         }
     }
 
     #[test]
-    #[should_panic(expected = "the right matrix holds its rows")]
+    #[should_panic(expected = "every term of a sum has a row of the right matrix")]
     fn a_short_matrix_is_refused() {
-        let left = Left { data: &[0.0; 4], row_stride: 2, outer_stride: 0, inner_stride: 1 };
-        let right = Right { data: &[0.0; 3], stride: 2, ahead: &[] };
-        let extent = Extent { rows: 2, columns: 2, outers: 1, inners: 2 };
-        let target = Target { data: &mut [0.0; 4], stride: 2, clamp: false };
-        multiply(Isa::best(), extent, left, right, Start::Zero, target);
+        let (a, b) = (Array2::zeros((2, 2)), Array2::zeros((1, 2)));
+        let mut c = Array2::zeros((2, 2));
+        multiply(Isa::best(), Product::new(plain(a.view()), b.view(), Start::Zero, c.view_mut()));
+    }
+
+    #[test]
+    #[should_panic(expected = "rows of the right matrix and of the target are contiguous")]
+    fn a_right_matrix_whose_rows_are_columns_is_refused() {
+        let (a, b) = (Array2::zeros((2, 2)), Array2::zeros((2, 2)));
+        let mut c = Array2::zeros((2, 2));
+        multiply(Isa::best(), Product::new(plain(a.view()), b.t(), Start::Zero, c.view_mut()));
     }
 }

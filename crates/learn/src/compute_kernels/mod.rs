@@ -2,7 +2,8 @@
 //!
 //! A kernel is written once over [`vector::Vector`] and compiled once an instruction set; [`Isa`]
 //! says which of them this CPU has, and cannot be made otherwise. Every door checks lengths before
-//! a pointer is formed. `reference` holds the same functions as plain loops: it is the definition
+//! a pointer is formed: [`matrix`] takes `ndarray` views, because its operands are strided; the
+//! others walk contiguous memory and take slices. `reference` holds the same functions as plain loops: it is the definition
 //! of right, and the tests run every instruction set against it.
 //!
 //! The order of every sum is fixed by the shapes alone. Results of different instruction sets
@@ -121,18 +122,3 @@ macro_rules! dispatch {
     }};
 }
 use dispatch;
-
-/// How many elements a slice needs so that every `sum of index * stride` over `(count, stride)`
-/// axes is inside.
-///
-/// # Panics
-/// When the number does not fit: no such memory exists.
-fn span(axes: &[(usize, usize)]) -> usize {
-    if axes.iter().any(|&(count, _)| count == 0) {
-        return 0;
-    }
-    let last = axes.iter().try_fold(0usize, |sum, &(count, stride)| {
-        sum.checked_add((count - 1).checked_mul(stride)?)
-    });
-    last.and_then(|last| last.checked_add(1)).expect("the memory of a matrix can be addressed")
-}

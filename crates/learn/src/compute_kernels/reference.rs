@@ -1,105 +1,108 @@
-//! The same functions as plain loops: the definition of right. Never "improved".
+//! The same functions in plain `ndarray`, in f64: the definition of right. Never "improved".
 
-use super::matrix::{Extent, Left, Right, Start, Target};
+use super::matrix::{Product, Start};
+use ndarray::{
+    Array1, Array2, Array3, Array4, ArrayBase, ArrayView1, ArrayView2, ArrayView3, ArrayView4,
+    Axis, Data, Dimension, s,
+};
 
 /// See `matrix::multiply`.
-pub(crate) fn multiply(extent: Extent, a: Left, b: Right, start: Start, c: Target) {
-    for row in 0..extent.rows {
-        for column in 0..extent.columns {
-            let at = row * c.stride + column;
-            let mut sum = match start {
-                Start::Zero => 0.0,
-                Start::Sum => f64::from(c.data[at]),
-                Start::Bias(bias) => f64::from(bias[column]),
-            };
-            for outer in 0..extent.outers {
-                for inner in 0..extent.inners {
-                    let left = a.data
-                        [row * a.row_stride + outer * a.outer_stride + inner * a.inner_stride];
-                    let right = b.data[(outer * extent.inners + inner) * b.stride + column];
-                    sum += f64::from(left) * f64::from(right);
-                }
-            }
-            c.data[at] = if c.clamp && sum < 0.0 { 0.0 } else { sum as f32 };
-        }
-    }
+pub(crate) fn multiply(product: Product) {
+    let Product { a, b, start, mut c, clamp, .. } = product;
+    let (rows, outers, inners) = a.dim();
+    let a = double(&a).into_shape_with_order((rows, outers * inners)).expect("as many numbers");
+    let sums = a.dot(&double(&b));
+    let sums = match start {
+        Start::Zero => sums,
+        Start::Sum => sums + double(&c),
+        Start::Bias(bias) => sums + double(&ArrayView1::from(bias)),
+    };
+    c.assign(&sums.mapv(|sum| if clamp && sum < 0.0 { 0.0 } else { sum as f32 }));
+}
+
+/// A dense layer: `x [N, D]`, `w [D, U]`, `bias [U]` give `x w + bias [N, U]`.
+pub(crate) fn dense(x: ArrayView2<f32>, w: ArrayView2<f32>, bias: ArrayView1<f32>) -> Array2<f32> {
+    single(double(&x).dot(&double(&w)) + double(&bias))
+}
+
+/// The gradients of a dense layer for `dy [N, U]`: of `x`, the weights and the bias.
+pub(crate) fn dense_backward(
+    x: ArrayView2<f32>,
+    w: ArrayView2<f32>,
+    dy: ArrayView2<f32>,
+) -> (Array2<f32>, Array2<f32>, Array1<f32>) {
+    let (x, w, dy) = (double(&x), double(&w), double(&dy));
+    (single(dy.dot(&w.t())), single(x.t().dot(&dy)), single(dy.sum_axis(Axis(0))))
 }
 
 /// A valid 3x3 convolution: `x [H, W, C]`, `w [3, 3, C, F]`, `bias [F]` give `[H - 2, W - 2, F]`.
 pub(crate) fn convolve(
-    x: &[f32],
-    [h, w, c]: [usize; 3],
-    weights: &[f32],
-    bias: &[f32],
-) -> Vec<f32> {
-    let f = bias.len();
-    let mut y = Vec::new();
-    for row in 0..h - 2 {
-        for column in 0..w - 2 {
-            for filter in 0..f {
-                let mut sum = f64::from(bias[filter]);
-                for tap in 0..9 {
-                    for channel in 0..c {
-                        let at = ((row + tap / 3) * w + column + tap % 3) * c + channel;
-                        sum +=
-                            f64::from(x[at]) * f64::from(weights[(tap * c + channel) * f + filter]);
-                    }
-                }
-                y.push(sum as f32);
-            }
-        }
+    x: ArrayView3<f32>,
+    w: ArrayView4<f32>,
+    bias: ArrayView1<f32>,
+) -> Array3<f32> {
+    let (x, w, bias) = (double(&x), double(&w), double(&bias));
+    let (height, width, _) = x.dim();
+    let mut y = Array3::zeros((height - 2, width - 2, bias.len()));
+    for ((row, column, filter), y) in y.indexed_iter_mut() {
+        let patch = x.slice(s![row..row + 3, column..column + 3, ..]);
+        *y = bias[filter] + (&patch * &w.slice(s![.., .., .., filter])).sum();
     }
-    y
+    single(y)
 }
 
 /// The gradients of a valid 3x3 convolution for `dy [H - 2, W - 2, F]`: of the image, the weights
 /// and the bias.
 pub(crate) fn convolve_backward(
-    x: &[f32],
-    [h, w, c]: [usize; 3],
-    weights: &[f32],
-    dy: &[f32],
-) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
-    let f = weights.len() / (9 * c);
-    let (mut dx, mut dw, mut db) =
-        (vec![0.0f64; x.len()], vec![0.0f64; weights.len()], vec![0.0f64; f]);
-    for (at, &dy) in dy.iter().enumerate() {
-        let (filter, column, row) = (at % f, at / f % (w - 2), at / f / (w - 2));
-        db[filter] += f64::from(dy);
-        for tap in 0..9 {
-            for channel in 0..c {
-                let from = ((row + tap / 3) * w + column + tap % 3) * c + channel;
-                let by = (tap * c + channel) * f + filter;
-                dx[from] += f64::from(dy) * f64::from(weights[by]);
-                dw[by] += f64::from(dy) * f64::from(x[from]);
-            }
-        }
+    x: ArrayView3<f32>,
+    w: ArrayView4<f32>,
+    dy: ArrayView3<f32>,
+) -> (Array3<f32>, Array4<f32>, Array1<f32>) {
+    let (x, w, dy) = (double(&x), double(&w), double(&dy));
+    let (mut dx, mut dw) = (Array3::zeros(x.dim()), Array4::zeros(w.dim()));
+    for ((row, column, filter), &dy) in dy.indexed_iter() {
+        let patch = s![row..row + 3, column..column + 3, ..];
+        dx.slice_mut(patch).scaled_add(dy, &w.slice(s![.., .., .., filter]));
+        dw.slice_mut(s![.., .., .., filter]).scaled_add(dy, &x.slice(patch));
     }
-    assert_eq!(dy.len(), (h - 2) * (w - 2) * f);
-    let single = |values: Vec<f64>| values.into_iter().map(|value| value as f32).collect();
+    let db = dy.sum_axis(Axis(0)).sum_axis(Axis(0));
     (single(dx), single(dw), single(db))
 }
 
-/// 2x2 max-pooling: `x [H, W, C]` gives values and the place (0 to 3, row by row) of the first
-/// greatest of each cell.
-pub(crate) fn pool(x: &[f32], [h, w, c]: [usize; 3]) -> (Vec<f32>, Vec<u8>) {
-    let (mut y, mut places) = (Vec::new(), Vec::new());
-    for row in 0..h / 2 {
-        for column in 0..w / 2 {
-            for channel in 0..c {
-                let at = |place: usize| {
-                    ((2 * row + place / 2) * w + 2 * column + place % 2) * c + channel
-                };
-                let mut best = 0;
-                for place in 1..4 {
-                    if x[at(place)] > x[at(best)] {
-                        best = place;
-                    }
-                }
-                y.push(x[at(best)]);
-                places.push(best as u8);
-            }
-        }
+/// 2x2 max-pooling: `x [H, W, C]` gives `[H / 2, W / 2, C]`, and the place (0 to 3, row by row) of
+/// the first greatest of each cell.
+pub(crate) fn pool(x: ArrayView3<f32>) -> (Array3<f32>, Array3<u8>) {
+    let (h, w, c) = x.dim();
+    let (mut y, mut places) = (Array3::zeros((h / 2, w / 2, c)), Array3::zeros((h / 2, w / 2, c)));
+    for ((row, column, channel), y) in y.indexed_iter_mut() {
+        let cell = x.slice(s![2 * row..2 * row + 2, 2 * column..2 * column + 2, channel]);
+        *y = cell.fold(f32::NEG_INFINITY, |top, &x| top.max(x));
+        let place = cell.iter().position(|x| x == y).expect("the greatest is one of the four");
+        places[[row, column, channel]] = place as u8;
     }
     (y, places)
+}
+
+/// The gradient of max-pooling an image `[H, W, C]` for `dy [H / 2, W / 2, C]`.
+pub(crate) fn unpool(
+    (h, w, c): (usize, usize, usize),
+    dy: ArrayView3<f32>,
+    places: ArrayView3<u8>,
+) -> Array3<f32> {
+    let mut dx = Array3::zeros((h, w, c));
+    for ((row, column, channel), &dy) in dy.indexed_iter() {
+        let place = usize::from(places[[row, column, channel]]);
+        dx[[2 * row + place / 2, 2 * column + place % 2, channel]] = dy;
+    }
+    dx
+}
+
+fn double<S: Data<Elem = f32>, D: Dimension>(x: &ArrayBase<S, D>) -> ndarray::Array<f64, D> {
+    // Row by row, whatever the view's own order.
+    let numbers = x.iter().map(|&x| f64::from(x)).collect();
+    ndarray::Array::from_shape_vec(x.raw_dim(), numbers).expect("as many numbers")
+}
+
+fn single<D: Dimension>(x: ndarray::Array<f64, D>) -> ndarray::Array<f32, D> {
+    x.mapv(|x| x as f32)
 }

@@ -14,6 +14,7 @@ use super::winograd_points::{
     G, input_to_points, output_to_points, points_to_input, points_to_output,
 };
 use super::{Isa, dispatch};
+use ndarray::{ArrayView3, ArrayViewMut3, ShapeBuilder};
 
 /// Points of a tile.
 pub(crate) const POINTS: usize = 36;
@@ -42,6 +43,20 @@ impl Grid {
     /// How many floats the points of an image take.
     pub(crate) fn points_len(&self) -> usize {
         POINTS * self.pitch()
+    }
+
+    /// The points as `[POINTS, tiles, channels]`.
+    pub(crate) fn points<'a>(&self, points: &'a [f32]) -> ArrayView3<'a, f32> {
+        let shape = (POINTS, self.tiles(), self.channels);
+        ArrayView3::from_shape(shape.strides((self.pitch(), self.channels, 1)), points)
+            .expect("there is room for every point")
+    }
+
+    /// As [`Grid::points`], to be written.
+    pub(crate) fn points_mut<'a>(&self, points: &'a mut [f32]) -> ArrayViewMut3<'a, f32> {
+        let shape = (POINTS, self.tiles(), self.channels);
+        ArrayViewMut3::from_shape(shape.strides((self.pitch(), self.channels, 1)), points)
+            .expect("there is room for every point")
     }
 
     /// How many floats the inputs have: `[4 * tile_rows + 2, 4 * tile_columns + 2, channels]`.

@@ -3,7 +3,8 @@
 //!
 //! `x [H, W, C]`, `w [3, 3, C, F]`, `b [F]` give `y [OH, OW, F]` with `OH = H - 2`, `OW = W - 2`.
 //! Three pixels side by side are contiguous in `x`, so a row of outputs is a product of matrices
-//! that read the image where it lies: nothing is unrolled. Sums run over `KH, KW, C` in this order.
+//! that read the image where it lies: its patches are a view, and nothing is unrolled. Sums run
+//! over `KH, KW, C` in this order.
 //! Backward: `dW = patches(x)^T dY`; `dX` is the convolution of `dY`, with a margin of two zeros,
 //! by the filters turned around.
 //!
@@ -11,11 +12,18 @@
 //! and 4.
 
 use super::conv2d_winograd::Conv2dWinograd;
-use super::{Backward, Layer, Memory, Own, Pass, Place, Planned, Rows, RowsMut, Step, Tensor};
+use super::{
+    Backward, Layer, Memory, Own, Pass, Place, Planned, Samples, SamplesMut, Step, Tensor, Weights,
+    slice,
+};
 use crate::compute_kernels::elementwise;
-use crate::compute_kernels::matrix::{Extent, Left, Right, Start, Target};
+use crate::compute_kernels::matrix::{Product, Start};
 use crate::pulse::Stopped;
 use crate::shape::{Shape, ShapeError};
+use ndarray::{
+    ArrayView1, ArrayView3, ArrayView4, ArrayViewMut1, ArrayViewMut3, ArrayViewMut4, Axis,
+    ShapeBuilder, s,
+};
 
 /// The sizes of a convolution.
 #[derive(Debug, Clone, Copy)]
@@ -37,9 +45,14 @@ impl Sizes {
         self.w - 2
     }
 
-    /// How many weights, without the bias.
-    pub(crate) fn weights(&self) -> usize {
-        9 * self.c * self.f
+    /// A sample's input as `[H, W, C]`.
+    fn input<'a>(&self, x: ArrayView1<'a, f32>) -> ArrayView3<'a, f32> {
+        x.into_shape_with_order((self.h, self.w, self.c)).expect("a row is an image")
+    }
+
+    /// A sample's output, or its gradient, as `[OH, OW, F]`.
+    fn output<'a>(&self, y: ArrayView1<'a, f32>) -> ArrayView3<'a, f32> {
+        y.into_shape_with_order((self.oh(), self.ow(), self.f)).expect("a row is an image")
     }
 
     /// The tensors of any convolution.
@@ -80,9 +93,8 @@ impl Layer for Conv2d {
 
     fn memory(&self, _batch: usize) -> Memory {
         // The filters turned around, and a gradient with its margin.
-        let Sizes { h, w, f, .. } = self.sizes;
-        let margined = (h + 2) * (w + 2) * f;
-        Memory { prepared: self.sizes.weights(), scratch: margined, ..Memory::default() }
+        let Sizes { h, w, c, f } = self.sizes;
+        Memory { prepared: 9 * f * c, scratch: (h + 2) * (w + 2) * f, ..Memory::default() }
     }
 
     fn reads_input_again(&self) -> bool {
@@ -94,45 +106,44 @@ impl Layer for Conv2d {
         true
     }
 
-    fn prepare(&self, _isa: crate::Isa, weights: &[f32], training: bool, own: &mut Own) {
+    fn prepare(&self, _isa: crate::Isa, weights: Weights, training: bool, own: &mut Own) {
         if !training {
             return;
         }
         let Sizes { c, f, .. } = self.sizes;
-        for tap in 0..9 {
-            let from = &weights[tap * c * f..][..c * f];
-            let to = &mut own.prepared[(8 - tap) * c * f..][..c * f];
-            transpose(from, [c, f], to);
-        }
+        let turned = ArrayViewMut4::from_shape((3, 3, f, c), &mut own.prepared);
+        let filters: ArrayView4<f32> = weights.weight();
+        turned
+            .expect("there is room for the filters")
+            .assign(&filters.slice(s![..;-1, ..;-1, .., ..]).permuted_axes([0, 1, 3, 2]));
     }
 
     fn forward(
         &self,
         pass: &mut Pass,
-        x: Rows,
-        mut y: RowsMut,
+        x: Samples,
+        mut y: SamplesMut,
         _own: &mut Own,
     ) -> Result<(), Stopped> {
-        let Sizes { c, f, .. } = self.sizes;
-        let (weights, bias) = pass.weights.split_at(9 * c * f);
-        for i in 0..x.count {
-            let image = Image { data: x.row(i), w: self.sizes.w, c };
-            convolve(
-                pass,
-                image,
-                Filters { weights, bias: Some(bias), f, clamp: self.clamp },
-                y.row(i),
-            )?;
+        let (weight, bias) = (pass.weights.weight(), Start::Bias(slice(pass.weights.bias)));
+        let filters = Filters { weight, start: bias, clamp: self.clamp };
+        for (x, y) in x.outer_iter().zip(y.outer_iter_mut()) {
+            let (oh, ow, f) = (self.sizes.oh(), self.sizes.ow(), self.sizes.f);
+            let y = y.into_shape_with_order((oh, ow, f)).expect("a row is an image");
+            convolve(pass, self.sizes.input(x), filters, y)?;
         }
         Ok(())
     }
 
     fn backward(&self, pass: &mut Pass, call: Backward, own: &mut Own) -> Result<(), Stopped> {
         let Backward { x, dy, mut dx, dw } = call;
-        for i in 0..dy.count {
-            self.add_weight_gradient(pass, x.row(i), dy.row(i), dw)?;
+        let (mut dw, db) = dw.split();
+        for (i, (x, dy)) in x.outer_iter().zip(dy.outer_iter()).enumerate() {
+            elementwise::add_rows(pass.isa, slice(dy), db);
+            let dy = self.sizes.output(dy);
+            self.add_weight_gradient(pass, self.sizes.input(x), dy, dw.view_mut())?;
             if let Some(dx) = &mut dx {
-                self.input_gradient(pass, dy.row(i), own, dx.row(i))?;
+                self.input_gradient(pass, dy, own, dx.row_mut(i))?;
             }
         }
         Ok(())
@@ -140,30 +151,22 @@ impl Layer for Conv2d {
 }
 
 impl Conv2d {
-    /// Adds one sample's gradient of weights and bias to `dw`.
+    /// Adds one sample's gradient of the weights to `dw [3, 3, C, F]`.
     fn add_weight_gradient(
         &self,
         pass: &mut Pass,
-        x: &[f32],
-        dy: &[f32],
-        dw: &mut [f32],
+        x: ArrayView3<f32>,
+        dy: ArrayView3<f32>,
+        dw: ArrayViewMut4<f32>,
     ) -> Result<(), Stopped> {
-        let Sizes { w, c, f, .. } = self.sizes;
-        let (oh, ow) = (self.sizes.oh(), self.sizes.ow());
-        let (dw, db) = dw.split_at_mut(self.sizes.weights());
-        elementwise::add_rows(pass.isa, dy, db);
-        for kh in 0..3 {
-            let extent = Extent { rows: 3 * c, columns: f, outers: oh, inners: ow };
-            let data = &x[kh * w * c..];
-            let a = Left { data, row_stride: 1, outer_stride: w * c, inner_stride: c };
-            let target = Target { data: &mut dw[kh * 3 * c * f..], stride: f, clamp: false };
-            pass.multiply(
-                extent,
-                a,
-                Right { data: dy, stride: f, ahead: &[] },
-                Start::Sum,
-                target,
-            )?;
+        let (oh, ow, f) = dy.dim();
+        let dy = dy.into_shape_with_order((oh * ow, f)).expect("a gradient is contiguous");
+        let dw = dw.into_shape_with_order((3, 3 * self.sizes.c, f));
+        let patches = patches(x);
+        for (kh, dw) in dw.expect("a gradient is contiguous").outer_iter_mut().enumerate() {
+            // [OH, OW, 3 * C] as [3 * C, OH, OW].
+            let transposed = patches.index_axis(Axis(2), kh).permuted_axes([2, 0, 1]);
+            pass.multiply(Product::new(transposed, dy, Start::Sum, dw))?;
         }
         Ok(())
     }
@@ -172,65 +175,53 @@ impl Conv2d {
     fn input_gradient(
         &self,
         pass: &mut Pass,
-        dy: &[f32],
+        dy: ArrayView3<f32>,
         own: &mut Own,
-        dx: &mut [f32],
+        dx: ArrayViewMut1<f32>,
     ) -> Result<(), Stopped> {
-        let Sizes { w, c, f, .. } = self.sizes;
-        let ow = self.sizes.ow();
+        let Sizes { h, w, c, f } = self.sizes;
         // The margin is zero from the beginning: nothing else is ever written there.
-        for (row, from) in dy.chunks_exact(ow * f).enumerate() {
-            own.scratch[((row + 2) * (w + 2) + 2) * f..][..ow * f].copy_from_slice(from);
-        }
-        let image = Image { data: &own.scratch, w: w + 2, c: f };
-        let filters = Filters { weights: &own.prepared, bias: None, f: c, clamp: false };
-        convolve(pass, image, filters, dx)
+        let margined = ArrayViewMut3::from_shape((h + 2, w + 2, f), &mut own.scratch);
+        let mut margined = margined.expect("there is room for the margin");
+        margined.slice_mut(s![2..h, 2..w, ..]).assign(&dy);
+        let turned = ArrayView4::from_shape((3, 3, f, c), &own.prepared);
+        let weight = turned.expect("there is room for the filters");
+        let filters = Filters { weight, start: Start::Zero, clamp: false };
+        let dx = dx.into_shape_with_order((h, w, c)).expect("a row is an image");
+        convolve(pass, margined.view(), filters, dx)
     }
 }
 
-/// An image `[H, w, c]`.
-#[derive(Clone, Copy)]
-struct Image<'a> {
-    data: &'a [f32],
-    w: usize,
-    c: usize,
-}
-
-/// Filters `[3, 3, C, f]`.
+/// Filters `[3, 3, C, F]`, and what their sums begin with.
 #[derive(Clone, Copy)]
 struct Filters<'a> {
-    weights: &'a [f32],
-    bias: Option<&'a [f32]>,
-    f: usize,
+    weight: ArrayView4<'a, f32>,
+    start: Start<'a>,
     clamp: bool,
 }
 
-/// Writes `y [H - 2, w - 2, f]`, row by row.
-fn convolve(pass: &mut Pass, image: Image, filters: Filters, y: &mut [f32]) -> Result<(), Stopped> {
-    let Image { data, w, c } = image;
-    let f = filters.f;
-    let extent = Extent { rows: w - 2, columns: f, outers: 3, inners: 3 * c };
-    let start = filters.bias.map_or(Start::Zero, Start::Bias);
-    for (row, y) in y.chunks_exact_mut((w - 2) * f).enumerate() {
-        let a = Left {
-            data: &data[row * w * c..],
-            row_stride: c,
-            outer_stride: w * c,
-            inner_stride: 1,
-        };
-        let b = Right { data: filters.weights, stride: f, ahead: &[] };
-        pass.multiply(extent, a, b, start, Target { data: y, stride: f, clamp: filters.clamp })?;
+/// Convolves `x [H, W, C]` to `y [H - 2, W - 2, F]`, row by row.
+fn convolve(
+    pass: &mut Pass,
+    x: ArrayView3<f32>,
+    filters: Filters,
+    mut y: ArrayViewMut3<f32>,
+) -> Result<(), Stopped> {
+    let Filters { weight, start, clamp } = filters;
+    let (_, _, c, f) = weight.dim();
+    let weight = weight.into_shape_with_order((9 * c, f)).expect("filters are contiguous");
+    for (patches, y) in patches(x).outer_iter().zip(y.outer_iter_mut()) {
+        pass.multiply(Product { clamp, ..Product::new(patches, weight, start, y) })?;
     }
     Ok(())
 }
 
-/// Writes `from [rows, columns]` as `to [columns, rows]`.
-pub(crate) fn transpose(from: &[f32], [rows, columns]: [usize; 2], to: &mut [f32]) {
-    for row in 0..rows {
-        for column in 0..columns {
-            to[column * rows + row] = from[row * columns + column];
-        }
-    }
+/// The patches of an image `[H, W, C]`, read where they lie: `[H - 2, W - 2, 3, 3 * C]`. Patches
+/// that overlap share their numbers.
+fn patches<'a>(x: ArrayView3<'a, f32>) -> ArrayView4<'a, f32> {
+    let (h, w, c) = x.dim();
+    let shape = (h - 2, w - 2, 3, 3 * c).strides((w * c, c, w * c, 1));
+    ArrayView4::from_shape(shape, slice(x)).expect("every patch lies in the image")
 }
 
 #[cfg(test)]

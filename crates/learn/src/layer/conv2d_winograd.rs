@@ -6,12 +6,16 @@
 //! `compute_kernels::winograd`. All of a sample's points stay in the second-level cache. `V` is
 //! made again from `x` in the backward pass: cheaper than to keep it.
 
-use super::conv2d::{Sizes, transpose};
-use super::{Backward, Layer, Memory, Own, Pass, Rows, RowsMut, Tensor};
-use crate::compute_kernels::matrix::{Extent, Left, Right, Start, Target};
+use super::conv2d::Sizes;
+use super::{
+    Backward, Layer, Memory, Own, Pass, Samples, SamplesMut, Tensor, Weights, WeightsMut, slice,
+    slice_mut,
+};
+use crate::compute_kernels::matrix::{Product, Start, plain};
 use crate::compute_kernels::winograd::{self, Grid, POINTS};
 use crate::compute_kernels::{Isa, elementwise};
 use crate::pulse::Stopped;
+use ndarray::{ArrayView3, ArrayView4, ArrayViewMut3, ArrayViewMut4};
 
 /// The plan for images of one shape.
 #[derive(Debug)]
@@ -38,47 +42,39 @@ impl Conv2dWinograd {
         let output = Grid { tile_rows, tile_columns, channels: f };
         Some(Conv2dWinograd { sizes, input, output, clamp: false })
     }
+}
 
-    /// `M[k] = V[k] U[k]` for every point: `from` has `a.channels`, `to` has `b.channels`.
-    fn multiply_points(
-        &self,
-        pass: &mut Pass,
-        (a, from): (Grid, &[f32]),
-        filters: &[f32],
-        (b, to): (Grid, &mut [f32]),
-    ) -> Result<(), Stopped> {
-        let (inners, columns) = (a.channels, b.channels);
-        let extent = Extent { rows: a.tiles(), columns, outers: 1, inners };
-        for k in 0..POINTS {
-            let data = &from[k * a.pitch()..];
-            let left = Left { data, row_stride: inners, outer_stride: 0, inner_stride: 1 };
-            let right =
-                Right { data: &filters[k * inners * columns..], stride: columns, ahead: &[] };
-            let target = Target { data: &mut to[k * b.pitch()..], stride: columns, clamp: false };
-            pass.multiply(extent, left, right, Start::Zero, target)?;
-        }
-        Ok(())
-    }
+/// Filters at every point, `[POINTS, C, F]`, or `[POINTS, F, C]` when they are transposed.
+fn points_of_filters(u: &[f32], [rows, columns]: [usize; 2]) -> ArrayView3<'_, f32> {
+    let u = &u[..POINTS * rows * columns];
+    ArrayView3::from_shape((POINTS, rows, columns), u).expect("the length is the shape's")
+}
 
-    /// `dU[k] += V[k]^T M[k]` for every point.
-    fn add_filter_gradient(
-        &self,
-        pass: &mut Pass,
-        v: &[f32],
-        m: &[f32],
-        du: &mut [f32],
-    ) -> Result<(), Stopped> {
-        let Sizes { c, f, .. } = self.sizes;
-        let extent = Extent { rows: c, columns: f, outers: 1, inners: self.input.tiles() };
-        for k in 0..POINTS {
-            let data = &v[k * self.input.pitch()..];
-            let left = Left { data, row_stride: 1, outer_stride: 0, inner_stride: c };
-            let right = Right { data: &m[k * self.output.pitch()..], stride: f, ahead: &[] };
-            let target = Target { data: &mut du[k * c * f..], stride: f, clamp: false };
-            pass.multiply(extent, left, right, Start::Sum, target)?;
-        }
-        Ok(())
+/// `M[k] = V[k] U[k]` for every point: `v [POINTS, tiles, C]`, `u [POINTS, C, F]`, `m [POINTS,
+/// tiles, F]`.
+fn multiply_points(
+    pass: &mut Pass,
+    v: ArrayView3<f32>,
+    u: ArrayView3<f32>,
+    mut m: ArrayViewMut3<f32>,
+) -> Result<(), Stopped> {
+    for ((v, u), m) in v.outer_iter().zip(u.outer_iter()).zip(m.outer_iter_mut()) {
+        pass.multiply(Product::new(plain(v), u, Start::Zero, m))?;
     }
+    Ok(())
+}
+
+/// `dU[k] += V[k]^T M[k]` for every point, shapes as in [`multiply_points`].
+fn add_filter_gradient(
+    pass: &mut Pass,
+    v: ArrayView3<f32>,
+    m: ArrayView3<f32>,
+    mut du: ArrayViewMut3<f32>,
+) -> Result<(), Stopped> {
+    for ((v, m), du) in v.outer_iter().zip(m.outer_iter()).zip(du.outer_iter_mut()) {
+        pass.multiply(Product::new(plain(v.reversed_axes()), m, Start::Sum, du))?;
+    }
+    Ok(())
 }
 
 impl Layer for Conv2dWinograd {
@@ -107,16 +103,16 @@ impl Layer for Conv2dWinograd {
         true
     }
 
-    fn prepare(&self, isa: Isa, weights: &[f32], training: bool, own: &mut Own) {
+    fn prepare(&self, isa: Isa, weights: Weights, training: bool, own: &mut Own) {
         let Sizes { c, f, .. } = self.sizes;
+        let filters: ArrayView4<f32> = weights.weight();
         let (u, rest) = own.prepared.split_at_mut(POINTS * c * f);
-        winograd::transform_filters(isa, c * f, weights, u);
+        winograd::transform_filters(isa, c * f, slice(filters), u);
         if training {
             let (u_transposed, transposed) = rest.split_at_mut(POINTS * c * f);
-            for tap in 0..9 {
-                let to = &mut transposed[tap * c * f..][..c * f];
-                transpose(&weights[tap * c * f..][..c * f], [c, f], to);
-            }
+            ArrayViewMut4::from_shape((3, 3, f, c), &mut *transposed)
+                .expect("there is room for the filters")
+                .assign(&filters.permuted_axes([0, 1, 3, 2]));
             winograd::transform_filters(isa, c * f, transposed, u_transposed);
             own.sums.fill(0.0);
         }
@@ -125,42 +121,48 @@ impl Layer for Conv2dWinograd {
     fn forward(
         &self,
         pass: &mut Pass,
-        x: Rows,
-        mut y: RowsMut,
+        x: Samples,
+        mut y: SamplesMut,
         own: &mut Own,
     ) -> Result<(), Stopped> {
-        let bias = &pass.weights[self.sizes.weights()..];
-        let (v, m) = own.scratch.split_at_mut(self.input.points_len().next_multiple_of(16));
-        for i in 0..x.count {
-            winograd::transform_input(pass.isa, self.input, x.row(i), v);
-            self.multiply_points(pass, (self.input, v), &own.prepared, (self.output, m))?;
-            winograd::transform_output(pass.isa, self.output, m, bias, self.clamp, y.row(i));
+        let Conv2dWinograd { sizes, input, output, clamp } = *self;
+        let bias = slice(pass.weights.bias);
+        let (v, m) = own.scratch.split_at_mut(input.points_len().next_multiple_of(16));
+        let u = points_of_filters(&own.prepared, [sizes.c, sizes.f]);
+        for (x, y) in x.outer_iter().zip(y.outer_iter_mut()) {
+            winograd::transform_input(pass.isa, input, slice(x), v);
+            multiply_points(pass, input.points(v), u, output.points_mut(m))?;
+            winograd::transform_output(pass.isa, output, m, bias, clamp, slice_mut(y));
         }
         Ok(())
     }
 
     fn backward(&self, pass: &mut Pass, call: Backward, own: &mut Own) -> Result<(), Stopped> {
         let Backward { x, dy, mut dx, dw } = call;
-        let Sizes { c, f, .. } = self.sizes;
-        let db = &mut dw[self.sizes.weights()..];
-        let (v, m) = own.scratch.split_at_mut(self.input.points_len().next_multiple_of(16));
-        let u_transposed = &own.prepared[POINTS * c * f..];
-        for i in 0..dy.count {
-            elementwise::add_rows(pass.isa, dy.row(i), db);
-            winograd::transform_input(pass.isa, self.input, x.row(i), v);
-            winograd::transform_output_gradient(pass.isa, self.output, dy.row(i), m);
-            self.add_filter_gradient(pass, v, m, &mut own.sums)?;
+        let Conv2dWinograd { sizes: Sizes { c, f, .. }, input, output, .. } = *self;
+        let db = slice_mut(dw.bias);
+        let (v, m) = own.scratch.split_at_mut(input.points_len().next_multiple_of(16));
+        let u_transposed = points_of_filters(&own.prepared[POINTS * c * f..], [f, c]);
+        let du = ArrayViewMut3::from_shape((POINTS, c, f), &mut own.sums);
+        let mut du = du.expect("there is room for every point");
+        for (i, (x, dy)) in x.outer_iter().zip(dy.outer_iter()).enumerate() {
+            let (x, dy) = (slice(x), slice(dy));
+            elementwise::add_rows(pass.isa, dy, db);
+            winograd::transform_input(pass.isa, input, x, v);
+            winograd::transform_output_gradient(pass.isa, output, dy, m);
+            add_filter_gradient(pass, input.points(v), output.points(m), du.view_mut())?;
             if let Some(dx) = &mut dx {
-                self.multiply_points(pass, (self.output, m), u_transposed, (self.input, v))?;
-                winograd::transform_input_gradient(pass.isa, self.input, v, dx.row(i));
+                multiply_points(pass, output.points(m), u_transposed, input.points_mut(v))?;
+                let dx = slice_mut(dx.row_mut(i));
+                winograd::transform_input_gradient(pass.isa, input, v, dx);
             }
         }
         Ok(())
     }
 
-    fn finish(&self, isa: Isa, own: &mut Own, dw: &mut [f32]) {
+    fn finish(&self, isa: Isa, own: &mut Own, dw: WeightsMut) {
         let n = self.sizes.c * self.sizes.f;
-        winograd::transform_filter_gradient(isa, n, &own.sums, &mut dw[..9 * n]);
+        winograd::transform_filter_gradient(isa, n, &own.sums, slice_mut(dw.weight));
     }
 }
 

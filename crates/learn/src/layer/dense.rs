@@ -4,11 +4,14 @@
 //! Backward: `dW = X^T dY`, `db = sum of dY over N`, `dX^T = W dY^T`. Sums run over `D`, `N` and
 //! `U` in their order.
 
-use super::{Backward, Layer, Memory, Own, Pass, Place, Planned, Rows, RowsMut, Step, Tensor};
+use super::{
+    Backward, Layer, Memory, Own, Pass, Place, Planned, Samples, SamplesMut, Step, Tensor, slice,
+};
 use crate::compute_kernels::elementwise;
-use crate::compute_kernels::matrix::{Extent, Left, Right, Start, Target};
+use crate::compute_kernels::matrix::{Product, Start, plain};
 use crate::pulse::Stopped;
 use crate::shape::{Shape, ShapeError};
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
 
 /// Rows of `W` that a forward product takes at once: a panel of them stays in the first-level
 /// cache.
@@ -19,8 +22,8 @@ const BACKWARD_ROWS: usize = 48;
 /// The plan for features of one length.
 #[derive(Debug)]
 pub(crate) struct Dense {
-    inputs: usize,
-    units: usize,
+    pub(crate) inputs: usize,
+    pub(crate) units: usize,
     /// ReLU on the way out.
     clamp: bool,
 }
@@ -64,96 +67,74 @@ impl Layer for Dense {
         true
     }
 
-    fn forward(&self, pass: &mut Pass, x: Rows, y: RowsMut, _own: &mut Own) -> Result<(), Stopped> {
-        let (weights, bias) = pass.weights.split_at(self.inputs * self.units);
+    fn forward(
+        &self,
+        pass: &mut Pass,
+        x: Samples,
+        mut y: SamplesMut,
+        _own: &mut Own,
+    ) -> Result<(), Stopped> {
+        let (w, bias): (ArrayView2<f32>, _) = (pass.weights.weight(), slice(pass.weights.bias));
         for first in (0..self.inputs).step_by(FORWARD_ROWS) {
-            let inners = FORWARD_ROWS.min(self.inputs - first);
-            let extent = Extent { rows: x.count, columns: self.units, outers: 1, inners };
-            let a = Left {
-                data: &x.data[first..],
-                row_stride: x.pitch,
-                outer_stride: 0,
-                inner_stride: 1,
-            };
-            let here = &weights[first * self.units..];
-            let ahead = after(here, inners * self.units);
-            let b = Right { data: here, stride: self.units, ahead };
+            let end = self.inputs.min(first + FORWARD_ROWS);
+            let x = plain(x.slice(s![.., first..end]));
+            let (w, ahead) = block(w, first, FORWARD_ROWS);
             let start = if first == 0 { Start::Bias(bias) } else { Start::Sum };
-            let clamp = self.clamp && first + inners == self.inputs;
-            let c = Target { data: &mut *y.data, stride: y.pitch, clamp };
-            pass.multiply(extent, a, b, start, c)?;
+            let clamp = self.clamp && end == self.inputs;
+            let product = Product::new(x, w, start, y.view_mut());
+            pass.multiply(Product { clamp, ahead, ..product })?;
         }
         Ok(())
     }
 
     fn backward(&self, pass: &mut Pass, call: Backward, own: &mut Own) -> Result<(), Stopped> {
         let Backward { x, dy, mut dx, dw } = call;
-        let (weights, _) = pass.weights.split_at(self.inputs * self.units);
-        let (dw, db) = dw.split_at_mut(self.inputs * self.units);
-        let width = padded(dy.count);
-        let (dy_transposed, block) = own.scratch.split_at_mut(self.units * width);
-        dy_transposed.fill(0.0);
+        let w: ArrayView2<f32> = pass.weights.weight();
+        let (mut dw, db): (ArrayViewMut2<f32>, _) = dw.split();
         db.fill(0.0);
-        for i in 0..dy.count {
-            elementwise::add_rows(pass.isa, dy.row(i), db);
-            for (unit, &value) in dy.row(i).iter().enumerate() {
-                dy_transposed[unit * width + i] = value;
-            }
+        for dy in dy.outer_iter() {
+            elementwise::add_rows(pass.isa, slice(dy), db);
         }
+        let (samples, width) = (dy.nrows(), padded(dy.nrows()));
+        let (dy_transposed, dx_transposed) = own.scratch.split_at_mut(self.units * width);
+        let dy_transposed = ArrayViewMut2::from_shape((self.units, width), dy_transposed);
+        let mut dy_transposed = dy_transposed.expect("the length is the shape's");
+        dy_transposed.slice_mut(s![.., ..samples]).assign(&dy.t());
+        dy_transposed.slice_mut(s![.., samples..]).fill(0.0);
         for first in (0..self.inputs).step_by(BACKWARD_ROWS) {
             let rows = BACKWARD_ROWS.min(self.inputs - first);
             if let Some(dx) = &mut dx {
-                let (weights, block) = (&weights[first * self.units..], &mut block[..rows * width]);
-                self.input_gradient(pass, weights, dy_transposed, block)?;
-                transpose(block, width, first..first + rows, dx);
+                let (w, ahead) = block(w, first, BACKWARD_ROWS);
+                let to = &mut dx_transposed[..rows * width];
+                let to = ArrayViewMut2::from_shape((rows, width), to);
+                let mut to = to.expect("the length is the shape's");
+                let product =
+                    Product::new(plain(w), dy_transposed.view(), Start::Zero, to.view_mut());
+                pass.multiply(Product { ahead, ..product })?;
+                dx.slice_mut(s![.., first..first + rows]).assign(&to.slice(s![.., ..samples]).t());
             }
-            let x = Rows { data: &x.data[first..], len: rows, ..x };
-            self.weight_gradient(pass, x, dy, &mut dw[first * self.units..])?;
+            let x_transposed = plain(x.slice_move(s![.., first..first + rows]).reversed_axes());
+            let (_, from_first) = dw.view_mut().split_at(Axis(0), first);
+            let (dw, later) = from_first.split_at(Axis(0), rows);
+            let next = rows.min(later.nrows());
+            let ahead = slice(later.slice(s![..next, ..]));
+            let product = Product::new(x_transposed, dy, Start::Zero, dw);
+            pass.multiply(Product { ahead, ..product })?;
         }
         Ok(())
     }
 }
 
-impl Dense {
-    /// Writes rows of `dX^T = W dY^T`; `weights` begins with those rows of `W`.
-    fn input_gradient(
-        &self,
-        pass: &mut Pass,
-        weights: &[f32],
-        dy_transposed: &[f32],
-        dx_transposed: &mut [f32],
-    ) -> Result<(), Stopped> {
-        let width = dy_transposed.len() / self.units;
-        let rows = dx_transposed.len() / width;
-        let extent = Extent { rows, columns: width, outers: 1, inners: self.units };
-        let a = Left { data: weights, row_stride: self.units, outer_stride: 0, inner_stride: 1 };
-        let ahead = after(weights, rows * self.units);
-        let b = Right { data: dy_transposed, stride: width, ahead };
-        let c = Target { data: dx_transposed, stride: width, clamp: false };
-        pass.multiply(extent, a, b, Start::Zero, c)
-    }
-
-    /// Writes the rows of `dW = X^T dY` that belong to the columns of `x`; `dw` begins with them.
-    fn weight_gradient(
-        &self,
-        pass: &mut Pass,
-        x: Rows,
-        dy: Rows,
-        dw: &mut [f32],
-    ) -> Result<(), Stopped> {
-        let len = x.len * self.units;
-        let (dw, later) = dw.split_at_mut(len);
-        let extent = Extent { rows: x.len, columns: self.units, outers: 1, inners: x.count };
-        let a = Left { data: x.data, row_stride: 1, outer_stride: 0, inner_stride: x.pitch };
-        let b = Right { data: dy.data, stride: dy.pitch, ahead: &later[..len.min(later.len())] };
-        let c = Target { data: dw, stride: self.units, clamp: false };
-        pass.multiply(extent, a, b, Start::Zero, c)
-    }
-}
-
-/// As much again behind the first `len` numbers, or what there is: the next block.
-fn after(weights: &[f32], len: usize) -> &[f32] {
-    &weights[len..weights.len().min(2 * len).max(len)]
+/// At most `rows` rows of `w [D, U]` from `first` on, and the numbers of as many behind them: the
+/// next block.
+fn block<'a>(
+    w: ArrayView2<'a, f32>,
+    first: usize,
+    rows: usize,
+) -> (ArrayView2<'a, f32>, &'a [f32]) {
+    let end = w.nrows().min(first + rows);
+    let next = w.nrows().min(end + (end - first));
+    (w.slice_move(s![first..end, ..]), slice(w.slice_move(s![end..next, ..])))
 }
 
 /// Samples, rounded up to whole vectors of every instruction set.
@@ -161,25 +142,22 @@ fn padded(samples: usize) -> usize {
     samples.next_multiple_of(16)
 }
 
-/// Writes `block [columns, width]` as the columns `columns` of `dx`.
-fn transpose(block: &[f32], width: usize, columns: std::ops::Range<usize>, dx: &mut RowsMut) {
-    for i in 0..dx.count {
-        let row = &mut dx.row(i)[columns.clone()];
-        for (value, from) in row.iter_mut().zip(block[i..].iter().step_by(width)) {
-            *value = *from;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::layer::LayerSpec;
-    use crate::layer::gradient_check::check_layer;
-    use crate::shape::Shape;
+    use crate::layer::gradient_check::{check_dense, check_layer};
 
     #[test]
     fn dense_has_the_gradient_of_finite_differences() {
         check_layer(Shape::Features(5), LayerSpec::Dense { units: 3 });
         check_layer(Shape::Features(150), LayerSpec::Dense { units: 17 });
+    }
+
+    #[test]
+    fn every_instruction_set_multiplies_features_like_the_reference() {
+        for [samples, inputs, units] in [[1, 1, 1], [3, 48, 10], [16, 300, 33], [19, 129, 128]] {
+            check_dense(&Dense { inputs, units, clamp: false }, samples, 1e-5);
+        }
     }
 }

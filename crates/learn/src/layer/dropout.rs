@@ -8,9 +8,10 @@
 //! Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting",
 //! JMLR 15 (2014).
 
-use super::{InPlace, Memory, Own, Pass, Place, Planned, Rows, RowsMut, Step};
+use super::{InPlace, Memory, Own, Pass, Place, Planned, Samples, SamplesMut, Step, slice_mut};
 use crate::compute_kernels::draws;
 use crate::shape::{Shape, ShapeError};
+use ndarray::{ArrayView1, ArrayViewMut1, Zip};
 use planaria_random::{Purpose, Stream};
 
 /// The plan for one rate and one length.
@@ -47,23 +48,23 @@ impl InPlace for Dropout {
         }
     }
 
-    fn forward(&self, pass: &mut Pass, mut y: RowsMut, own: &mut Own) {
+    fn forward(&self, pass: &mut Pass, mut y: SamplesMut, own: &mut Own) {
         let Some(draws) = pass.draws else { return };
-        for i in 0..y.count {
-            let item = draws.items[pass.first + i];
+        let Own { saved, words, .. } = own;
+        for (sample, y) in (pass.first..).zip(y.outer_iter_mut()) {
+            let item = draws.items[sample];
             let mut stream =
                 Stream::new(draws.seed, Purpose::Dropout, draws.epoch, item).substream(self.number);
-            draws::fill(pass.isa, [stream.next_u32(), stream.next_u32()], &mut own.words);
-            let saved = own.saved_of(pass.first + i);
-            self.draw(&own.words[..self.len.div_ceil(2)], &mut own.saved[saved.clone()]);
-            self.apply(&own.saved[saved], y.row(i));
+            let words = slice_mut(words.view_mut());
+            draws::fill(pass.isa, [stream.next_u32(), stream.next_u32()], words);
+            self.draw(&words[..self.len.div_ceil(2)], slice_mut(saved.row_mut(sample)));
+            self.apply(saved.row(sample), y);
         }
     }
 
-    fn backward(&self, pass: &mut Pass, _y: Rows, mut dy: RowsMut, own: &mut Own) {
-        for i in 0..dy.count {
-            let saved = own.saved_of(pass.first + i);
-            self.apply(&own.saved[saved], dy.row(i));
+    fn backward(&self, pass: &mut Pass, _y: Samples, mut dy: SamplesMut, own: &mut Own) {
+        for (sample, dy) in (pass.first..).zip(dy.outer_iter_mut()) {
+            self.apply(own.saved.row(sample), dy);
         }
     }
 }
@@ -82,10 +83,10 @@ impl Dropout {
     }
 
     /// Multiplies what stays by the scale; the rest becomes zero.
-    fn apply(&self, kept: &[u8], values: &mut [f32]) {
-        for (value, &kept) in values.iter_mut().zip(kept) {
+    fn apply(&self, kept: ArrayView1<u8>, values: ArrayViewMut1<f32>) {
+        Zip::from(values).and(kept).for_each(|value, &kept| {
             *value = if kept == 0 { 0.0 } else { *value * self.scale };
-        }
+        });
     }
 }
 

@@ -1,17 +1,27 @@
 //! What the tests of all layers share: small nets around one layer, finite differences, numbers.
 
-use super::{Backward, Layer, LayerSpec, Own, Pass, Rows, RowsMut, Step};
+use super::{Backward, Layer, LayerSpec, Own, Pass, Samples, Step, Weights, WeightsMut};
 use crate::compute_kernels::{Isa, reference};
 use crate::layer::Draws;
 use crate::layer::conv2d::Sizes;
+use crate::layer::dense::Dense;
 use crate::pulse::Beat;
 use crate::{Network, Shape, Shard};
+use ndarray::{
+    Array, Array1, Array2, Array3, Array4, ArrayBase, ArrayView2, Data, Dimension, ShapeBuilder,
+};
 use planaria_random::{Purpose, Stream};
 
 /// Numbers from -1 to 1, different for every `seed`.
 pub(crate) fn numbers(len: usize, seed: u64) -> Vec<f32> {
     let mut stream = Stream::new(seed, Purpose::Baseline, 0, 0);
     (0..len).map(|_| stream.next_between(-1.0, 1.0)).collect()
+}
+
+/// As [`numbers`], in a shape.
+pub(crate) fn array<D: Dimension>(shape: impl ShapeBuilder<Dim = D>, seed: u64) -> Array<f32, D> {
+    let mut stream = Stream::new(seed, Purpose::Baseline, 0, 0);
+    Array::from_shape_simple_fn(shape, || stream.next_between(-1.0, 1.0))
 }
 
 /// A pulse that never stops.
@@ -43,8 +53,8 @@ pub(crate) fn check_layer(x: Shape, spec: LayerSpec) {
         let parameters = network.initial_parameters(11);
         let (samples, seed, epoch, scale) = (3, 5, 1, 0.5);
         let images = numbers(samples * network.input().len(), 7);
-        let shard =
-            Shard { images: &images, labels: &[0, 2, 1], items: &[4, 9, 1], seed, epoch, scale };
+        let images = network.input().samples(&images);
+        let shard = Shard { images, labels: &[0, 2, 1], items: &[4, 9, 1], seed, epoch, scale };
         let mut workspace = network.workspace(samples);
         let mut gradient = vec![9.0; parameters.len()];
         let mut loss_of = |parameters: &[f32], gradient: &mut [f32]| {
@@ -78,59 +88,98 @@ pub(crate) fn run_in_place(spec: LayerSpec, x: &[f32], item: u64) -> Vec<f32> {
     let planned = spec.plan(0, Shape::Features(x.len())).expect("the layer fits");
     let Step::InPlace(layer) = planned.step else { panic!("{spec:?} works in place") };
     let mut own = Own::new(layer.memory(), 1);
-    let mut y = x.to_vec();
+    let mut y = Samples::from_shape((1, x.len()), x).expect("one sample").to_owned();
     let mut go = || Ok(());
     let draws = Some(Draws { seed: 1, epoch: 0, items: &[item] });
-    let mut pass =
-        Pass { isa: Isa::best(), weights: &[], first: 0, draws, beat: &mut Beat::new(&mut go) };
-    let rows = RowsMut { data: &mut y, pitch: x.len(), len: x.len(), count: 1 };
-    layer.forward(&mut pass, rows, &mut own);
-    y
+    let (beat, weights) = (&mut Beat::new(&mut go), Weights::none());
+    let mut pass = Pass { isa: Isa::best(), weights, first: 0, draws, beat };
+    layer.forward(&mut pass, y.view_mut(), &mut own);
+    y.into_raw_vec_and_offset().0
+}
+
+/// What a layer computed: `y`, and the gradients of its input and parameters.
+struct Found {
+    y: Array2<f32>,
+    dx: Array2<f32>,
+    dw: Array<f32, ndarray::IxDyn>,
+    db: Array1<f32>,
+}
+
+/// Runs a layer forward and backward over the samples `x [N, D]` with the gradient `dy`.
+fn run(
+    layer: &dyn Layer,
+    isa: Isa,
+    weights: Weights,
+    x: ArrayView2<f32>,
+    dy: ArrayView2<f32>,
+) -> Found {
+    let (mut own, mut go) = (Own::new(layer.memory(x.nrows()), x.nrows()), || Ok(()));
+    let (mut y, mut dx) = (Array2::from_elem(dy.dim(), 9.0), Array2::from_elem(x.dim(), 9.0));
+    let (mut dw, mut db) =
+        (Array::zeros(weights.weight.raw_dim()), Array::zeros(weights.bias.raw_dim()));
+    layer.prepare(isa, weights.clone(), true, &mut own);
+    let beat = &mut Beat::new(&mut go);
+    let weights = Weights { weight: weights.weight.view(), bias: weights.bias.view() };
+    let mut pass = Pass { isa, weights, first: 0, draws: None, beat };
+    layer.forward(&mut pass, x, y.view_mut(), &mut own).expect("the pulse goes on");
+    let gradient = WeightsMut { weight: dw.view_mut(), bias: db.view_mut() };
+    let call = Backward { x, dy, dx: Some(dx.view_mut()), dw: gradient };
+    layer.backward(&mut pass, call, &mut own).expect("the pulse goes on");
+    layer.finish(isa, &mut own, WeightsMut { weight: dw.view_mut(), bias: db.view_mut() });
+    Found { y, dx, dw, db }
 }
 
 /// Compares a convolution forward and backward with the reference, on every instruction set;
 /// `error` is relative to the greatest number.
 pub(crate) fn check_convolution(layer: &dyn Layer, sizes: Sizes, error: f32) {
     let Sizes { h, w, c, f } = sizes;
-    let (x, weights) = (numbers(h * w * c, 1), numbers((9 * c + 1) * f, 2));
-    let dy = numbers(sizes.oh() * sizes.ow() * f, 3);
-    let (filters, bias) = weights.split_at(9 * c * f);
-    let y = reference::convolve(&x, [h, w, c], filters, bias);
-    let (dx, dw, db) = reference::convolve_backward(&x, [h, w, c], filters, &dy);
+    let (x, weight): (Array3<f32>, Array4<f32>) = (array((h, w, c), 1), array((3, 3, c, f), 2));
+    let (bias, dy): (_, Array3<f32>) = (array(f, 3), array((h - 2, w - 2, f), 4));
+    let y = reference::convolve(x.view(), weight.view(), bias.view());
+    let (dx, dw, db) = reference::convolve_backward(x.view(), weight.view(), dy.view());
+    let one = |image: Array3<f32>| -> Array2<f32> {
+        let len = image.len();
+        image.into_shape_with_order((1, len)).expect("one sample")
+    };
+    let (x, dy) = (one(x), one(dy));
     for isa in Isa::available() {
-        let mut own = Own::new(layer.memory(1), 1);
-        let mut go = || Ok(());
-        let mut pass =
-            Pass { isa, weights: &weights, first: 0, draws: None, beat: &mut Beat::new(&mut go) };
-        layer.prepare(isa, &weights, true, &mut own);
-        let mut got = vec![9.0; y.len()];
-        layer.forward(&mut pass, row(&x), row_mut(&mut got), &mut own).expect("the pulse goes on");
-        assert_near(&got, &y, error, &format!("{isa:?} {sizes:?} forward"));
-        let (mut got_dx, mut got_dw) = (vec![9.0; x.len()], vec![0.0; weights.len()]);
-        let call =
-            Backward { x: row(&x), dy: row(&dy), dx: Some(row_mut(&mut got_dx)), dw: &mut got_dw };
-        layer.backward(&mut pass, call, &mut own).expect("the pulse goes on");
-        layer.finish(isa, &mut own, &mut got_dw);
-        assert_near(&got_dx, &dx, error, &format!("{isa:?} {sizes:?} image"));
-        assert_near(&got_dw[..9 * c * f], &dw, error, &format!("{isa:?} {sizes:?} filters"));
-        assert_near(&got_dw[9 * c * f..], &db, error, &format!("{isa:?} {sizes:?} bias"));
+        let weights = Weights { weight: weight.view().into_dyn(), bias: bias.view() };
+        let found = run(layer, isa, weights, x.view(), dy.view());
+        assert_near(&found.y, &y, error, &format!("{isa:?} {sizes:?} forward"));
+        assert_near(&found.dx, &dx, error, &format!("{isa:?} {sizes:?} image"));
+        assert_near(&found.dw, &dw, error, &format!("{isa:?} {sizes:?} filters"));
+        assert_near(&found.db, &db, error, &format!("{isa:?} {sizes:?} bias"));
     }
 }
 
-/// Asserts that two slices differ by at most `error` of the greatest number.
-fn assert_near(got: &[f32], want: &[f32], error: f32, what: &str) {
+/// As [`check_convolution`], for a dense layer.
+pub(crate) fn check_dense(layer: &Dense, samples: usize, error: f32) {
+    let Dense { inputs, units, .. } = *layer;
+    let (x, weight): (_, Array2<f32>) = (array((samples, inputs), 1), array((inputs, units), 2));
+    let (bias, dy) = (array(units, 3), array((samples, units), 4));
+    let y = reference::dense(x.view(), weight.view(), bias.view());
+    let (dx, dw, db) = reference::dense_backward(x.view(), weight.view(), dy.view());
+    for isa in Isa::available() {
+        let weights = Weights { weight: weight.view().into_dyn(), bias: bias.view() };
+        let found = run(layer, isa, weights, x.view(), dy.view());
+        let what = format!("{isa:?} {layer:?} {samples} samples");
+        assert_near(&found.y, &y, error, &format!("{what} forward"));
+        assert_near(&found.dx, &dx, error, &format!("{what} features"));
+        assert_near(&found.dw, &dw, error, &format!("{what} weight"));
+        assert_near(&found.db, &db, error, &format!("{what} bias"));
+    }
+}
+
+/// Asserts that two arrays, read in order, differ by at most `error` of the greatest number.
+fn assert_near<S: Data<Elem = f32>, T: Data<Elem = f32>, D: Dimension, E: Dimension>(
+    got: &ArrayBase<S, D>,
+    want: &ArrayBase<T, E>,
+    error: f32,
+    what: &str,
+) {
     assert_eq!(got.len(), want.len(), "{what}");
     let greatest = want.iter().fold(0.0f32, |top, x| top.max(x.abs()));
     for (at, (got, want)) in got.iter().zip(want).enumerate() {
         assert!((got - want).abs() <= error * greatest, "{what} at {at}: {got} for {want}");
     }
-}
-
-fn row(data: &[f32]) -> Rows<'_> {
-    Rows { data, pitch: data.len(), len: data.len(), count: 1 }
-}
-
-fn row_mut(data: &mut [f32]) -> RowsMut<'_> {
-    let len = data.len();
-    RowsMut { data, pitch: len, len, count: 1 }
 }

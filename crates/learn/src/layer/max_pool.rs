@@ -3,7 +3,9 @@
 //!
 //! Of equal values the first, row by row, gets the gradient, as in PyTorch.
 
-use super::{Backward, Layer, Memory, Own, Pass, Place, Planned, Rows, RowsMut, Step};
+use super::{
+    Backward, Layer, Memory, Own, Pass, Place, Planned, Samples, SamplesMut, Step, slice, slice_mut,
+};
 use crate::compute_kernels::pooling::{self, Cells, Pooled};
 use crate::pulse::Stopped;
 use crate::shape::{Shape, ShapeError};
@@ -44,25 +46,26 @@ impl Layer for MaxPool {
     fn forward(
         &self,
         pass: &mut Pass,
-        x: Rows,
-        mut y: RowsMut,
+        x: Samples,
+        mut y: SamplesMut,
         own: &mut Own,
     ) -> Result<(), Stopped> {
-        for i in 0..x.count {
-            let saved = own.saved_of(pass.first + i);
-            let pooled = Pooled { y: y.row(i), places: &mut own.saved[saved], clamp: self.clamp };
-            pooling::pool(pass.isa, self.cells, x.row(i), pooled);
-            pass.beat.work(x.len)?;
+        for (sample, (x, y)) in (pass.first..).zip(x.outer_iter().zip(y.outer_iter_mut())) {
+            let places = slice_mut(own.saved.row_mut(sample));
+            let pooled = Pooled { y: slice_mut(y), places, clamp: self.clamp };
+            pooling::pool(pass.isa, self.cells, slice(x), pooled);
+            pass.beat.work(x.len())?;
         }
         Ok(())
     }
 
     fn backward(&self, pass: &mut Pass, call: Backward, own: &mut Own) -> Result<(), Stopped> {
         let Some(mut dx) = call.dx else { return Ok(()) };
-        for i in 0..dx.count {
-            let saved = own.saved_of(pass.first + i);
-            pooling::unpool(pass.isa, self.cells, call.dy.row(i), &own.saved[saved], dx.row(i));
-            pass.beat.work(dx.len)?;
+        let rows = call.dy.outer_iter().zip(dx.outer_iter_mut());
+        for (sample, (dy, dx)) in (pass.first..).zip(rows) {
+            let (places, dx) = (slice(own.saved.row(sample)), slice_mut(dx));
+            pooling::unpool(pass.isa, self.cells, slice(dy), places, dx);
+            pass.beat.work(dx.len())?;
         }
         Ok(())
     }
@@ -73,7 +76,8 @@ mod tests {
     use super::*;
     use crate::compute_kernels::{Isa, reference};
     use crate::layer::LayerSpec;
-    use crate::layer::gradient_check::{check_layer, numbers};
+    use crate::layer::gradient_check::{array, check_layer};
+    use ndarray::Array3;
 
     #[test]
     fn max_pool_has_the_gradient_of_finite_differences() {
@@ -85,28 +89,22 @@ mod tests {
     fn every_instruction_set_pools_like_the_reference() {
         for [h, w, c] in [[2, 2, 1], [5, 4, 3], [6, 7, 16], [4, 4, 33]] {
             // Few different values, so that many cells have equal ones.
-            let x: Vec<f32> = numbers(h * w * c, 1).iter().map(|x| (x * 3.0).round()).collect();
-            let (expected, expected_places) = reference::pool(&x, [h, w, c]);
+            let x: Array3<f32> = array((h, w, c), 1).mapv(|x: f32| (x * 3.0).round());
+            let (expected, expected_places) = reference::pool(x.view());
+            let dy: Array3<f32> = array(expected.dim(), 2);
+            let expected_dx = reference::unpool(x.dim(), dy.view(), expected_places.view());
+            let cells = Cells { h, w, c };
             for isa in Isa::available() {
-                let (mut y, mut places) = (expected.clone(), expected_places.clone());
-                y.fill(9.0);
-                places.fill(9);
-                let cells = Cells { h, w, c };
-                pooling::pool(
-                    isa,
-                    cells,
-                    &x,
-                    Pooled { y: &mut y, places: &mut places, clamp: false },
-                );
-                assert_eq!(y, expected, "{isa:?}");
-                assert_eq!(places, expected_places, "{isa:?}");
-                let mut dx = vec![9.0; x.len()];
-                pooling::unpool(isa, cells, &y, &places, &mut dx);
-                let kept: f32 = dx.iter().sum();
-                assert_eq!(kept, y.iter().sum::<f32>(), "{isa:?}");
-                let (again, _) =
-                    reference::pool(&dx.iter().map(|d| d.abs()).collect::<Vec<_>>(), [h, w, c]);
-                assert_eq!(again, y.iter().map(|y| y.abs()).collect::<Vec<_>>(), "{isa:?}");
+                let mut y = Array3::from_elem(expected.dim(), 9.0);
+                let mut places = Array3::from_elem(expected.dim(), 9);
+                let (to, noted) = (slice_mut(y.view_mut()), slice_mut(places.view_mut()));
+                let pooled = Pooled { y: to, places: noted, clamp: false };
+                pooling::pool(isa, cells, slice(x.view()), pooled);
+                assert_eq!((&y, &places), (&expected, &expected_places), "{isa:?}");
+                let mut dx = Array3::from_elem(x.dim(), 9.0);
+                let (dy, places) = (slice(dy.view()), slice(places.view()));
+                pooling::unpool(isa, cells, dy, places, slice_mut(dx.view_mut()));
+                assert_eq!(dx, expected_dx, "{isa:?}");
             }
         }
     }

@@ -4,6 +4,10 @@
 //! needs of `forward`, lies in `Own` memory that the workspace allocated once. Image layers are run
 //! sample by sample, so that a sample's images stay in the cache; layers of features see all
 //! samples of a shard at once, so that their weights are read once.
+//!
+//! What flows between layers are `ndarray` views `[N, D]` into the workspace, which a layer for
+//! images reads as `[H, W, C]`; weights come as views in their tensors' shapes. Making a view
+//! allocates nothing.
 
 pub(crate) mod conv2d;
 pub(crate) mod conv2d_winograd;
@@ -17,9 +21,13 @@ pub(crate) mod gradient_check;
 
 use crate::compute_kernels::Isa;
 use crate::compute_kernels::aligned::AlignedFloats;
-use crate::compute_kernels::matrix::{Extent, Left, Right, Start, Target, multiply};
+use crate::compute_kernels::matrix::{Product, multiply};
 use crate::pulse::{Beat, OPERATIONS, Stopped};
 use crate::shape::{Shape, ShapeError};
+use ndarray::{
+    Array1, Array2, ArrayView, ArrayView1, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut1,
+    ArrayViewMut2, ArrayViewMutD, Axis, Dimension,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 
@@ -156,10 +164,9 @@ pub(crate) struct Own {
     pub(crate) prepared: AlignedFloats,
     pub(crate) sums: AlignedFloats,
     pub(crate) scratch: AlignedFloats,
-    pub(crate) saved: Vec<u8>,
-    pub(crate) words: Vec<u32>,
-    /// How many bytes of `saved` belong to a sample.
-    saved_per_sample: usize,
+    /// `[batch, saved]`.
+    pub(crate) saved: Array2<u8>,
+    pub(crate) words: Array1<u32>,
 }
 
 impl Own {
@@ -169,47 +176,70 @@ impl Own {
             prepared: AlignedFloats::zeros(memory.prepared),
             sums: AlignedFloats::zeros(memory.sums),
             scratch: AlignedFloats::zeros(memory.scratch),
-            saved: vec![0; memory.saved * batch],
-            words: vec![0; memory.words],
-            saved_per_sample: memory.saved,
+            saved: Array2::zeros((batch, memory.saved)),
+            words: Array1::zeros(memory.words),
+        }
+    }
+}
+
+/// Samples below one another, `[N, D]`: each row is contiguous, and rows may be apart.
+pub(crate) type Samples<'a> = ArrayView2<'a, f32>;
+
+/// As [`Samples`], to be written.
+pub(crate) type SamplesMut<'a> = ArrayViewMut2<'a, f32>;
+
+/// The numbers of a view in order: the door from views to the kernels that walk slices.
+///
+/// # Panics
+/// When the view is not contiguous, as rows of [`Samples`] and tensors of weights are.
+pub(crate) fn slice<'a, T, D: Dimension>(view: ArrayView<'a, T, D>) -> &'a [T] {
+    view.to_slice().expect("rows and tensors are contiguous")
+}
+
+/// As [`slice`], to be written.
+pub(crate) fn slice_mut<'a, T, D: Dimension>(view: ArrayViewMut<'a, T, D>) -> &'a mut [T] {
+    view.into_slice().expect("rows and tensors are contiguous")
+}
+
+/// A layer's parameters, each in its tensor's shape; empty for a layer without.
+#[derive(Debug, Clone)]
+pub(crate) struct Weights<'a> {
+    pub(crate) weight: ArrayViewD<'a, f32>,
+    pub(crate) bias: ArrayView1<'a, f32>,
+}
+
+impl<'a> Weights<'a> {
+    /// Those of a layer without parameters.
+    pub(crate) fn none() -> Self {
+        Weights { weight: ArrayView1::from(&[]).into_dyn(), bias: ArrayView1::from(&[]) }
+    }
+
+    /// The weight with the axes that the layer knows it has.
+    pub(crate) fn weight<D: Dimension>(&self) -> ArrayView<'a, f32, D> {
+        self.weight.clone().into_dimensionality().expect("a layer's weight has the layer's axes")
+    }
+}
+
+/// As [`Weights`], to be written: their gradient.
+#[derive(Debug)]
+pub(crate) struct WeightsMut<'a> {
+    pub(crate) weight: ArrayViewMutD<'a, f32>,
+    pub(crate) bias: ArrayViewMut1<'a, f32>,
+}
+
+impl<'a> WeightsMut<'a> {
+    /// That of a layer without parameters.
+    pub(crate) fn none() -> Self {
+        WeightsMut {
+            weight: ArrayViewMut1::from(&mut []).into_dyn(),
+            bias: ArrayViewMut1::from(&mut []),
         }
     }
 
-    /// The place in `saved` of sample `sample`.
-    pub(crate) fn saved_of(&self, sample: usize) -> std::ops::Range<usize> {
-        sample * self.saved_per_sample..(sample + 1) * self.saved_per_sample
-    }
-}
-
-/// Samples below one another: `data` holds row `i` from `i * pitch` on.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Rows<'a> {
-    pub(crate) data: &'a [f32],
-    pub(crate) pitch: usize,
-    pub(crate) len: usize,
-    pub(crate) count: usize,
-}
-
-impl<'a> Rows<'a> {
-    /// Row `i`.
-    pub(crate) fn row(&self, i: usize) -> &'a [f32] {
-        &self.data[i * self.pitch..][..self.len]
-    }
-}
-
-/// As [`Rows`], to be written.
-#[derive(Debug)]
-pub(crate) struct RowsMut<'a> {
-    pub(crate) data: &'a mut [f32],
-    pub(crate) pitch: usize,
-    pub(crate) len: usize,
-    pub(crate) count: usize,
-}
-
-impl RowsMut<'_> {
-    /// Row `i`.
-    pub(crate) fn row(&mut self, i: usize) -> &mut [f32] {
-        &mut self.data[i * self.pitch..][..self.len]
+    /// Weight and bias, the weight with the axes that the layer knows it has.
+    pub(crate) fn split<D: Dimension>(self) -> (ArrayViewMut<'a, f32, D>, &'a mut [f32]) {
+        let weight = self.weight.into_dimensionality();
+        (weight.expect("a layer's weight has the layer's axes"), slice_mut(self.bias))
     }
 }
 
@@ -226,7 +256,7 @@ pub(crate) struct Draws<'a> {
 pub(crate) struct Pass<'a, 'b> {
     pub(crate) isa: Isa,
     /// The layer's own parameters.
-    pub(crate) weights: &'a [f32],
+    pub(crate) weights: Weights<'a>,
     /// The number in the shard of the first row that is passed.
     pub(crate) first: usize,
     /// `None` when predicting.
@@ -235,43 +265,37 @@ pub(crate) struct Pass<'a, 'b> {
 }
 
 impl Pass<'_, '_> {
-    /// Multiplies as `matrix::multiply` does, so many rows at a time that the pulse is called in between.
+    /// Multiplies as `matrix::multiply` does, so many rows at a time that the pulse is called in
+    /// between.
     ///
     /// A row's sums do not depend on the rows beside it: cutting changes no bit.
-    pub(crate) fn multiply(
-        &mut self,
-        extent: Extent,
-        a: Left,
-        b: Right,
-        start: Start,
-        c: Target,
-    ) -> Result<(), Stopped> {
-        let row_operations = 2 * extent.columns * extent.outers * extent.inners;
+    pub(crate) fn multiply(&mut self, product: Product) -> Result<(), Stopped> {
+        let Product { mut a, b, start, mut c, clamp, mut ahead } = product;
+        let row_operations = 2 * b.len();
         // Whole tiles of 12 rows, at least one.
         let turn = (OPERATIONS / row_operations.max(1) / 12).max(1) * 12;
-        for first in (0..extent.rows).step_by(turn) {
-            let rows = turn.min(extent.rows - first);
-            let a = Left { data: &a.data[first * a.row_stride..], ..a };
-            let b = if first == 0 { b } else { Right { ahead: &[], ..b } };
-            let data = &mut c.data[first * c.stride..];
-            let c = Target { data, stride: c.stride, clamp: c.clamp };
-            multiply(self.isa, Extent { rows, ..extent }, a, b, start, c);
+        while !c.is_empty() {
+            let rows = turn.min(c.nrows());
+            let (a_now, a_later) = a.split_at(Axis(0), rows);
+            let (c_now, c_later) = c.split_at(Axis(0), rows);
+            multiply(self.isa, Product { a: a_now, b, start, c: c_now, clamp, ahead });
+            (a, c, ahead) = (a_later, c_later, &[]);
             self.beat.work(rows * row_operations)?;
         }
         Ok(())
     }
 }
 
-/// The slices of a backward call.
+/// The views of a backward call.
 pub(crate) struct Backward<'a> {
     /// What `forward` read.
-    pub(crate) x: Rows<'a>,
+    pub(crate) x: Samples<'a>,
     /// The gradient of what it wrote.
-    pub(crate) dy: Rows<'a>,
+    pub(crate) dy: Samples<'a>,
     /// Where the gradient of `x` goes; `None` when nobody needs it.
-    pub(crate) dx: Option<RowsMut<'a>>,
+    pub(crate) dx: Option<SamplesMut<'a>>,
     /// The gradient of the layer's parameters; image layers add to it, sample after sample.
-    pub(crate) dw: &'a mut [f32],
+    pub(crate) dw: WeightsMut<'a>,
 }
 
 /// One differentiable step from one activation to the next.
@@ -299,16 +323,22 @@ pub(crate) trait Layer: Debug + Send + Sync {
     }
 
     /// Begins a pass: what is made of the weights once. `training`: `backward` will follow.
-    fn prepare(&self, _isa: Isa, _weights: &[f32], _training: bool, _own: &mut Own) {}
+    fn prepare(&self, _isa: Isa, _weights: Weights, _training: bool, _own: &mut Own) {}
 
     /// Writes `y`, and into `own` what `backward` will need.
-    fn forward(&self, pass: &mut Pass, x: Rows, y: RowsMut, own: &mut Own) -> Result<(), Stopped>;
+    fn forward(
+        &self,
+        pass: &mut Pass,
+        x: Samples,
+        y: SamplesMut,
+        own: &mut Own,
+    ) -> Result<(), Stopped>;
 
     /// Writes `dx` and the gradient of the parameters.
     fn backward(&self, pass: &mut Pass, call: Backward, own: &mut Own) -> Result<(), Stopped>;
 
     /// Ends a shard: what was summed in `own` goes to the gradient of the parameters.
-    fn finish(&self, _isa: Isa, _own: &mut Own, _dw: &mut [f32]) {}
+    fn finish(&self, _isa: Isa, _own: &mut Own, _dw: WeightsMut) {}
 }
 
 /// One differentiable step that replaces an activation.
@@ -324,8 +354,8 @@ pub(crate) trait InPlace: Debug + Send + Sync {
     }
 
     /// Replaces `y`.
-    fn forward(&self, pass: &mut Pass, y: RowsMut, own: &mut Own);
+    fn forward(&self, pass: &mut Pass, y: SamplesMut, own: &mut Own);
 
     /// Replaces `dy` by the gradient of what `forward` read; `y` is what it wrote.
-    fn backward(&self, pass: &mut Pass, y: Rows, dy: RowsMut, own: &mut Own);
+    fn backward(&self, pass: &mut Pass, y: Samples, dy: SamplesMut, own: &mut Own);
 }

@@ -1,6 +1,6 @@
 //! The rectified linear unit: `y = max(x, 0)`, element by element; the slope at 0 is 0.
 
-use super::{InPlace, Own, Pass, Planned, Rows, RowsMut, Step};
+use super::{InPlace, Own, Pass, Planned, Samples, SamplesMut, Step, slice, slice_mut};
 use crate::compute_kernels::elementwise;
 use crate::shape::Shape;
 
@@ -22,15 +22,18 @@ impl InPlace for Relu {
         true
     }
 
-    fn forward(&self, pass: &mut Pass, mut y: RowsMut, _own: &mut Own) {
-        for i in 0..if self.forward_is_done { 0 } else { y.count } {
-            elementwise::clamp(pass.isa, y.row(i));
+    fn forward(&self, pass: &mut Pass, mut y: SamplesMut, _own: &mut Own) {
+        if self.forward_is_done {
+            return;
+        }
+        for y in y.outer_iter_mut() {
+            elementwise::clamp(pass.isa, slice_mut(y));
         }
     }
 
-    fn backward(&self, pass: &mut Pass, y: Rows, mut dy: RowsMut, _own: &mut Own) {
-        for i in 0..dy.count {
-            elementwise::mask(pass.isa, y.row(i), dy.row(i));
+    fn backward(&self, pass: &mut Pass, y: Samples, mut dy: SamplesMut, _own: &mut Own) {
+        for (y, dy) in y.outer_iter().zip(dy.outer_iter_mut()) {
+            elementwise::mask(pass.isa, slice(y), slice_mut(dy));
         }
     }
 }

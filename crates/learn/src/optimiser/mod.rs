@@ -157,7 +157,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn slices_of_any_size_give_the_same_bits(len in 0usize..200, cut in 0usize..200, rule in 0usize..3) {
+        fn slices_of_any_size_give_the_same_bits(
+            len in 0usize..200, cut in 0usize..200, rule in 0usize..3,
+        ) {
             let rule = RULES[rule];
             prop_assert_eq!(stepped(rule, len, cut.min(len)), stepped(rule, len, 0));
         }
