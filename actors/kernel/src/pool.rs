@@ -197,6 +197,7 @@ impl Pool {
             slot.leases.retain(|held| *held != item);
             slot.progressed(now);
             slot.failures.forgive();
+            self.has_news |= self.ready.release(item);
         }
         acknowledged
     }
@@ -229,6 +230,7 @@ impl Pool {
         let may_charge = !exit.ordered && exit.cause.can_lie_in_the_work();
         let mut returns = Returns { redelivered: Vec::new(), given_up: Vec::new() };
         for item in leases {
+            self.ready.release(item);
             let charged = may_charge && exit.in_work == Some(item);
             match self.ledger.take_back(item, from, charged, self.plan.attempts_max) {
                 Returned::Ready => {

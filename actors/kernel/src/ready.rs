@@ -1,7 +1,11 @@
 //! The ready items of a stage, kept by the slot that owns their shard, oldest first.
 
-use crate::{ids::ItemId, plan::Sharing, shard_map::ShardMap};
-use std::collections::BTreeSet;
+use crate::{
+    ids::{ItemId, ShardId},
+    plan::Sharing,
+    shard_map::ShardMap,
+};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What waits, and for whom. The items themselves are in the ledger.
 #[derive(Debug)]
@@ -11,12 +15,16 @@ pub(crate) struct ReadyItems {
     by_owner: Vec<BTreeSet<ItemId>>,
     /// Items of shards that nobody owns, while no slot lives.
     unowned: BTreeSet<ItemId>,
+    /// Which slot holds leases on a shard's items, and how many. A shard that moves away from a living slot waits for them,
+    /// or its items would be worked on out of order. Kept for `OwnersOnly` alone.
+    held: BTreeMap<ShardId, (u16, u32)>,
 }
 
 impl ReadyItems {
     pub(crate) fn new(slots: u16, shards: u32, sharing: Sharing) -> Self {
         let by_owner = vec![BTreeSet::new(); usize::from(slots)];
-        ReadyItems { map: ShardMap::new(shards), sharing, by_owner, unowned: BTreeSet::new() }
+        let map = ShardMap::new(shards);
+        ReadyItems { map, sharing, by_owner, unowned: BTreeSet::new(), held: BTreeMap::new() }
     }
 
     /// There is one slot more; it owns nothing yet.
@@ -36,7 +44,22 @@ impl ReadyItems {
     pub(crate) fn take(&mut self, slot: u16, limit: ItemId) -> Option<ItemId> {
         let (owner, item) = self.oldest_for(slot, limit)?;
         self.by_owner[owner].remove(&item);
+        if self.sharing == Sharing::OwnersOnly {
+            self.held.entry(self.map.shard_of(item)).or_insert((slot, 0)).1 += 1;
+        }
         Some(item)
+    }
+
+    /// A taken item is leased no more. True when another slot has waited for it.
+    pub(crate) fn release(&mut self, item: ItemId) -> bool {
+        let shard = self.map.shard_of(item);
+        let Some((holder, leases)) = self.held.get_mut(&shard) else { return false };
+        let (holder, is_last) = (*holder, *leases == 1);
+        *leases -= 1;
+        if is_last {
+            self.held.remove(&shard);
+        }
+        is_last && self.map.owner_of(item) != Some(holder)
     }
 
     /// True when `take` would give something.
@@ -72,10 +95,19 @@ impl ReadyItems {
             item.filter(|item| *item < limit).map(|item| (owner, item))
         };
         match self.sharing {
-            Sharing::OwnersOnly => oldest(own),
+            Sharing::OwnersOnly => {
+                let mut below = self.by_owner[own].range(..limit);
+                below.find(|item| self.may_work_on(slot, **item)).map(|item| (own, *item))
+            }
             Sharing::IdleSlotsHelp => oldest(own).or_else(|| {
                 (0..self.by_owner.len()).filter_map(oldest).min_by_key(|(_, item)| *item)
             }),
         }
+    }
+
+    /// True unless another slot still works on items of the same shard.
+    fn may_work_on(&self, slot: u16, item: ItemId) -> bool {
+        let holder = self.held.get(&self.map.shard_of(item));
+        holder.is_none_or(|(holder, _)| *holder == slot)
     }
 }
