@@ -58,6 +58,7 @@ fn read(reading: &Reading<'_>, root: &mut Section<'_>) -> Config {
     let train_items = source_section.whole_or_none("train_items", 1..=u64::MAX);
     let test_items = source_section.whole_or_none("test_items", 1..=u64::MAX);
     source_section.finish();
+    let supervision = pools::read_supervision(root.section("supervision"));
     let pipeline = PipelineSettings {
         seed,
         config_sha256: String::new(),
@@ -72,8 +73,8 @@ fn read(reading: &Reading<'_>, root: &mut Section<'_>) -> Config {
         evaluate: evaluate(root.section("evaluate")),
         baselines: baselines(root.section("baselines")),
         predict: predict(root.section("predict")),
-        pools: pools::read(root.section("pools")),
-        supervision: pools::read_supervision(root.section("supervision")),
+        pools: pools::read(root.section("pools"), supervision.restarts),
+        supervision,
         state_dir: state_dir(root.section("state")),
     };
     Config { pipeline, control: control(root.section("control")) }

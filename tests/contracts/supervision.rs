@@ -8,7 +8,7 @@ use std::path::Path;
 fn fragile(state_dir: &Path) -> PipelineSettings {
     let mut settings = settings(state_dir);
     settings.train.epochs = 100_000;
-    settings.supervision.restarts_max = 0;
+    settings.supervision.restarts.restarts_max = 0;
     settings.pools.values_mut().for_each(|pool| pool.hang_after_ms = 3_600_000);
     settings
 }

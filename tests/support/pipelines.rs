@@ -20,6 +20,8 @@ pub(crate) fn settings(state_dir: &Path) -> PipelineSettings {
         mailbox: if kind == StageKind::Batch { 4 } else { 256 },
         hang_after_ms: 300,
         attempts_max: 1_000,
+        strategy: Strategy::OneForOne,
+        restarts: None,
     };
     let optimiser =
         Optimiser::Adam { learning_rate: 3e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
@@ -51,10 +53,12 @@ pub(crate) fn settings(state_dir: &Path) -> PipelineSettings {
         },
         pools: STAGES.into_iter().map(|kind| (kind, pool(kind))).collect(),
         supervision: SupervisionSettings {
-            restarts_max: 1_000_000,
-            restart_window_ms: 60_000,
-            backoff_min_ms: 0,
-            backoff_max_ms: 20,
+            restarts: RestartSettings {
+                restarts_max: 1_000_000,
+                window_ms: 60_000,
+                backoff_min_ms: 0,
+                backoff_max_ms: 20,
+            },
             abandoned_threads_max: 1_024,
         },
         state_dir: state_dir.to_owned(),

@@ -13,11 +13,11 @@ use crate::{
     plan::Plan,
     predict::Predict,
     preprocess::Preprocess,
-    settings::SupervisionSettings,
+    settings::{RestartSettings, SupervisionSettings},
     stage::{Stage, StageWorker},
     train::Train,
 };
-use planaria_kernel::{Intensity, MakeWorker, PoolPlan, Sharing, Strategy, Supervision, Worker};
+use planaria_kernel::{Intensity, MakeWorker, PoolPlan, Sharing, Supervision, Worker};
 use std::sync::Arc;
 
 /// One plan a stage, in the order of an item's way.
@@ -34,8 +34,8 @@ pub(crate) fn pool_plans(plan: &Plan) -> Vec<PoolPlan> {
             // More than slots, so that the shards of a lost one spread over the others.
             shards: u32::from(settings.workers).saturating_mul(8).max(64),
             sharing: Sharing::IdleSlotsHelp,
-            strategy: Strategy::OneForOne,
-            intensity: intensity(&plan.settings.supervision),
+            strategy: settings.strategy,
+            intensity: intensity(settings.restarts.unwrap_or(plan.settings.supervision.restarts)),
         }
     };
     STAGES.into_iter().map(pool).collect()
@@ -68,14 +68,10 @@ fn of<S: Stage>(make: impl Fn() -> S + Send + Sync + 'static) -> MakeWorker<Pipe
 /// How failures are answered.
 pub(crate) fn supervision(settings: &SupervisionSettings) -> Supervision {
     let abandoned_threads_max = settings.abandoned_threads_max;
-    Supervision { intensity: intensity(settings), abandoned_threads_max }
+    Supervision { intensity: intensity(settings.restarts), abandoned_threads_max }
 }
 
-fn intensity(settings: &SupervisionSettings) -> Intensity {
-    Intensity {
-        restarts_max: settings.restarts_max,
-        window_ms: settings.restart_window_ms,
-        backoff_min_ms: settings.backoff_min_ms,
-        backoff_max_ms: settings.backoff_max_ms,
-    }
+fn intensity(settings: RestartSettings) -> Intensity {
+    let RestartSettings { restarts_max, window_ms, backoff_min_ms, backoff_max_ms } = settings;
+    Intensity { restarts_max, window_ms, backoff_min_ms, backoff_max_ms }
 }

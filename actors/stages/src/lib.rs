@@ -33,5 +33,6 @@ pub use kinds::{STAGES, StageKind};
 pub use model::{OpenModelError, PredictError, Prediction, SavedModel};
 pub use pipeline::{Death, JobError, KillError, Pipeline, StartError};
 pub use results::{BaselineResult, DeadLetter, Results, StageResult, TestResult, TrainingResult};
+pub use planaria_kernel::Strategy;
 pub use settings::PipelineSettings;
 pub use status::Status;

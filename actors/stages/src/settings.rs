@@ -1,6 +1,7 @@
 //! What a pipeline is built from: checked values, nothing left to doubt.
 
 use planaria_data::{Augmentation, Fit, Invert, Limits, Normalise, source::idx::IdxPaths};
+use planaria_kernel::Strategy;
 use planaria_learn::{LayerSpec, Optimiser, Schedule, Shape};
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -124,19 +125,30 @@ pub struct PoolSettings {
     pub hang_after_ms: u64,
     /// An item whose work fails so many times becomes a dead letter.
     pub attempts_max: u32,
+    /// Who is started again when a worker dies.
+    pub strategy: Strategy,
+    /// How often a worker may die; what `supervision` says when there is nothing here.
+    pub restarts: Option<RestartSettings>,
+}
+
+/// How often a worker may die, and how long it waits before it starts again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RestartSettings {
+    /// A slot that fails more often than this within the window escalates.
+    pub restarts_max: u32,
+    /// The window of the restart intensity, in milliseconds.
+    pub window_ms: u64,
+    /// The wait before a restart; doubles with each failure in a row, in milliseconds. May be 0.
+    pub backoff_min_ms: u64,
+    /// The longest wait before a restart, in milliseconds.
+    pub backoff_max_ms: u64,
 }
 
 /// How failures are answered.
 #[derive(Debug, Clone)]
 pub struct SupervisionSettings {
-    /// A slot that fails more often than this within the window escalates.
-    pub restarts_max: u32,
-    /// The window of the restart intensity, in milliseconds.
-    pub restart_window_ms: u64,
-    /// The wait before a restart; doubles with each failure in a row, in milliseconds. May be 0.
-    pub backoff_min_ms: u64,
-    /// The longest wait before a restart, in milliseconds.
-    pub backoff_max_ms: u64,
+    /// How often a worker of any pool that does not say otherwise may die, and the supervisor.
+    pub restarts: RestartSettings,
     /// Threads of hung workers that may be abandoned at once; one more escalates.
     pub abandoned_threads_max: usize,
 }

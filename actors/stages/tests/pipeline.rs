@@ -18,6 +18,8 @@ fn settings(state_dir: &Path) -> PipelineSettings {
         mailbox: if kind == StageKind::Batch { 4 } else { 256 },
         hang_after_ms: 300,
         attempts_max: 5,
+        strategy: Strategy::OneForOne,
+        restarts: None,
     };
     PipelineSettings {
         seed: 1,
@@ -52,10 +54,12 @@ fn settings(state_dir: &Path) -> PipelineSettings {
         },
         pools: STAGES.into_iter().map(|kind| (kind, pool(kind))).collect(),
         supervision: SupervisionSettings {
-            restarts_max: 10_000,
-            restart_window_ms: 60_000,
-            backoff_min_ms: 0,
-            backoff_max_ms: 20,
+            restarts: RestartSettings {
+                restarts_max: 10_000,
+                window_ms: 60_000,
+                backoff_min_ms: 0,
+                backoff_max_ms: 20,
+            },
             abandoned_threads_max: 32,
         },
         state_dir: state_dir.to_owned(),
