@@ -1,11 +1,12 @@
 #!/bin/sh
 # How many times as fast as a peer does planaria-learn train on one thread?
 #
-#   benches/against_pytorch.sh ROUNDS 'COMMAND OF THE PEER' [arguments of the bench: seconds net isa]
+#   benches/against_pytorch.sh ROUNDS 'COMMAND OF THE PEER' [the bench's arguments: SECONDS NET ISA]
 #
-# Ours and the peer's run in turn, A B A B. Both must print `samples/s ... NUMBER` and `per own-CPU-second NUMBER` on one
-# line; the peer trains the same net with the same batch on one thread. Printed: the raw figures of each round, then
-# median and range of the rounds' ratios. Processor time is the fairer figure on a machine that others use, too.
+# Ours and the peer's run in turn, A B A B. Both must print `samples/s ... NUMBER` and
+# `per own-CPU-second NUMBER` on one line; the peer trains the same net with the same batch on one
+# thread. Printed: the raw figures of each round, then median and range of the rounds' ratios.
+# Processor time is the fairer figure on a machine that others use, too.
 set -eu
 rounds=$1
 peer=$2

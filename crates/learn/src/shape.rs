@@ -139,8 +139,8 @@ pub enum ShapeError {
     },
     /// A net that ends with an image.
     #[error(
-        "layer {layer} ({kind}) is the last and gives an image of {found}: end with `flatten` and a \
-         `dense` layer with a unit for every class"
+        "layer {layer} ({kind}) is the last and gives an image of {found}: end with `flatten` and \
+         a `dense` layer with a unit for every class"
     )]
     NoClasses {
         /// The last layer's number.

@@ -138,6 +138,7 @@ impl<F: Flow> ActixHost<F> {
             over: watch::Sender::new(false),
         };
         let host = ActixHost(Arc::new(shared));
+        host.start_supervisor();
         actix_rt::spawn(host.clone().keep_supervised());
         Ok(host)
     }
@@ -276,7 +277,6 @@ impl<F: Flow> ActixHost<F> {
     async fn keep_supervised(self) {
         let mut failures = FailureHistory::default();
         loop {
-            self.start_supervisor();
             let cause = self.supervisor_end().await;
             if self.read(Core::is_over) {
                 break;
@@ -295,6 +295,7 @@ impl<F: Flow> ActixHost<F> {
                 self.nudge_all();
                 break;
             }
+            self.start_supervisor();
         }
         self.0.over.send_replace(true);
     }

@@ -3,8 +3,8 @@
 //! A kernel is written once over [`vector::Vector`] and compiled once an instruction set; [`Isa`]
 //! says which of them this CPU has, and cannot be made otherwise. Every door checks lengths before
 //! a pointer is formed: [`matrix`] takes `ndarray` views, because its operands are strided; the
-//! others walk contiguous memory and take slices. `reference` holds the same functions as plain loops: it is the definition
-//! of right, and the tests run every instruction set against it.
+//! others walk contiguous memory and take slices. `reference` holds the same functions in plain
+//! `ndarray`: it is the definition of right, and the tests run every instruction set against it.
 //!
 //! The order of every sum is fixed by the shapes alone. Results of different instruction sets
 //! differ by rounding.

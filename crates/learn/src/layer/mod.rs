@@ -196,7 +196,7 @@ pub(crate) fn slice<'a, T, D: Dimension>(view: ArrayView<'a, T, D>) -> &'a [T] {
     view.to_slice().expect("rows and tensors are contiguous")
 }
 
-/// As [`slice`], to be written.
+/// As [`slice()`], to be written.
 pub(crate) fn slice_mut<'a, T, D: Dimension>(view: ArrayViewMut<'a, T, D>) -> &'a mut [T] {
     view.into_slice().expect("rows and tensors are contiguous")
 }

@@ -10,9 +10,14 @@
 //!
 //! Source: <https://github.com/huggingface/safetensors>, "Format".
 
-use crate::{LayerSpec, Network, ParameterSpec, Shape, ShapeError};
-use ndarray::{ArrayBase, IxDyn, RawData};
-use safetensors::{Dtype, SafeTensors};
+mod decode;
+mod encode;
+mod layout;
+
+pub use decode::decode;
+pub use encode::encode;
+
+use crate::{LayerSpec, Shape, ShapeError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -31,7 +36,7 @@ const NET_KEY: &str = "net";
 pub struct ModelFile {
     /// Free text by key; the key `net` is the file's own.
     pub metadata: BTreeMap<String, String>,
-    /// The parameters, laid out as [`Network::parameters`] says.
+    /// The parameters, laid out as [`crate::Network::parameters`] says.
     pub parameters: Vec<f32>,
 }
 
@@ -130,131 +135,8 @@ struct Net {
     layers: Vec<LayerSpec>,
 }
 
-/// A tensor in the header, in the order of the fields that the format's own writer uses.
-#[derive(Debug, Serialize)]
-struct TensorHeader {
-    dtype: &'static str,
-    shape: Vec<usize>,
-    data_offsets: [usize; 2],
-}
-
-/// Writes the model; equal arguments give equal bytes.
-///
 /// # Errors
-/// When the parameters are not the net's or not finite, or the metadata cannot be kept.
-pub fn encode(
-    network: &Network,
-    parameters: &[f32],
-    metadata: &BTreeMap<String, String>,
-) -> Result<Vec<u8>, ModelError> {
-    let (found, expected) = (parameters.len(), network.parameter_count());
-    if found != expected {
-        return Err(ModelError::ParameterCount { found, expected });
-    }
-    let mut header = header(network, metadata)?;
-    // The format wants the data aligned to eight bytes: the header ends in spaces.
-    header.resize(header.len().next_multiple_of(8), b' ');
-    if header.len() > HEADER_BYTES_MAX {
-        return Err(ModelError::HeaderTooLong { found: header.len() });
-    }
-    let mut bytes = Vec::with_capacity(8 + header.len() + 4 * parameters.len());
-    bytes.extend((header.len() as u64).to_le_bytes());
-    bytes.extend(header);
-    let layouts = layouts(network);
-    for (spec, layout) in network.parameters().iter().zip(&layouts) {
-        let values = &parameters[spec.offset..][..spec.len];
-        check_finite(&spec.name, values)?;
-        for value in layout.in_file(spec.view(parameters)) {
-            bytes.extend(value.to_le_bytes());
-        }
-    }
-    Ok(bytes)
-}
-
-/// The header as JSON: metadata first, then the tensors in the order of their data.
-fn header(network: &Network, metadata: &BTreeMap<String, String>) -> Result<Vec<u8>, ModelError> {
-    if metadata.contains_key(NET_KEY) {
-        return Err(ModelError::ReservedKey);
-    }
-    let net = Net { input: network.input(), layers: network.layers().to_vec() };
-    let mut metadata = metadata.clone();
-    metadata.insert(NET_KEY.to_owned(), serde_json::to_string(&net).map_err(ModelError::Net)?);
-    let mut text = format!(
-        "{{\"__metadata__\":{}",
-        serde_json::to_string(&metadata).map_err(ModelError::Net)?
-    );
-    for (spec, layout) in network.parameters().iter().zip(layouts(network)) {
-        let data_offsets = [4 * spec.offset, 4 * (spec.offset + spec.len)];
-        let tensor = TensorHeader { dtype: "F32", shape: layout.shape(), data_offsets };
-        let tensor = serde_json::to_string(&tensor).map_err(ModelError::Net)?;
-        text.push_str(&format!(",\"{}\":{tensor}", spec.name));
-    }
-    text.push('}');
-    Ok(text.into_bytes())
-}
-
-/// Reads a model.
-///
-/// # Errors
-/// When the bytes are anything but one finite tensor of the right shape for every parameter of the
-/// net that they describe.
-pub fn decode(bytes: &[u8]) -> Result<(Network, ModelFile), ModelError> {
-    let found = bytes.len();
-    let claimed =
-        bytes.first_chunk().map_or(u64::MAX, |first: &[u8; 8]| u64::from_le_bytes(*first));
-    if claimed > HEADER_BYTES_MAX as u64 || claimed + 8 > found as u64 {
-        return Err(ModelError::Header { claimed, found });
-    }
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(ModelError::Format)?;
-    let tensors = SafeTensors::deserialize(bytes).map_err(ModelError::Format)?;
-    let stored = header.metadata().clone().unwrap_or_default();
-    let mut metadata: BTreeMap<String, String> = BTreeMap::from_iter(stored);
-    let net: Net = serde_json::from_str(&metadata.remove(NET_KEY).ok_or(ModelError::NoNet)?)
-        .map_err(ModelError::Net)?;
-    if net.layers.len() > LAYERS_MAX {
-        return Err(ModelError::TooManyLayers { found: net.layers.len() });
-    }
-    let network = Network::new(net.input, &net.layers)?;
-    let (found, expected) = (tensors.len(), network.parameters().len());
-    if found != expected {
-        return Err(ModelError::TensorCount { found, expected });
-    }
-    let mut checked = Vec::new();
-    for (spec, layout) in network.parameters().iter().zip(layouts(&network)) {
-        let data = checked_data(&tensors, spec, &layout)?;
-        checked.push((spec, layout, data));
-    }
-    // Only now, when the file is known to hold them all, is memory taken for the parameters.
-    let mut parameters = vec![0.0; network.parameter_count()];
-    for (spec, layout, data) in checked {
-        let tensor = layout.in_file(spec.view_mut(&mut parameters));
-        for (value, bytes) in tensor.into_iter().zip(data.as_chunks().0) {
-            *value = f32::from_le_bytes(*bytes);
-        }
-        check_finite(&spec.name, &parameters[spec.offset..][..spec.len])?;
-    }
-    Ok((network, ModelFile { metadata, parameters }))
-}
-
-/// The bytes of a tensor that has the name, type, shape and length of the net's.
-fn checked_data<'a>(
-    tensors: &SafeTensors<'a>,
-    spec: &ParameterSpec,
-    layout: &Layout,
-) -> Result<&'a [u8], ModelError> {
-    let name = spec.name.clone();
-    let Ok(tensor) = tensors.tensor(&name) else { return Err(ModelError::Missing { name }) };
-    let (expected, shape) = (layout.shape(), tensor.shape());
-    let fits =
-        tensor.dtype() == Dtype::F32 && shape == expected && tensor.data().len() == 4 * spec.len;
-    if fits && shape.len() <= RANK_MAX {
-        return Ok(tensor.data());
-    }
-    let shown = &shape[..shape.len().min(RANK_MAX)];
-    let found = format!("{:?} {shown:?}", tensor.dtype());
-    Err(ModelError::Tensor { name, found, expected: format!("F32 {expected:?}") })
-}
-
+/// At the first number that is infinite or none.
 fn check_finite(name: &str, values: &[f32]) -> Result<(), ModelError> {
     match values.iter().position(|value| !value.is_finite()) {
         None => Ok(()),
@@ -262,71 +144,6 @@ fn check_finite(name: &str, values: &[f32]) -> Result<(), ModelError> {
             Err(ModelError::NotFinite { name: name.to_owned(), index, value: values[index] })
         }
     }
-}
-
-/// How a tensor of the file lies.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Layout {
-    /// A bias.
-    Plain { len: usize },
-    /// `[F, C, 3, 3]` in the file, `[3, 3, C, F]` here.
-    Convolution { c: usize, f: usize },
-    /// `[U, C * H * W]` in the file, `[H * W * C, U]` here; plain features are `pixels` = 1.
-    Dense { pixels: usize, c: usize, units: usize },
-}
-
-impl Layout {
-    fn shape(&self) -> Vec<usize> {
-        match *self {
-            Layout::Plain { len } => vec![len],
-            Layout::Convolution { c, f } => vec![f, c, 3, 3],
-            Layout::Dense { pixels, c, units } => vec![units, pixels * c],
-        }
-    }
-
-    /// A tensor of ours with its axes in the file's order; that of a dense layer as `[U, C, H *
-    /// W]`.
-    fn in_file<S: RawData<Elem = f32>>(&self, ours: ArrayBase<S, IxDyn>) -> ArrayBase<S, IxDyn> {
-        match *self {
-            Layout::Plain { .. } => ours,
-            Layout::Convolution { .. } => ours.permuted_axes(&[3, 2, 0, 1][..]),
-            Layout::Dense { pixels, c, units } => ours
-                .into_shape_with_order(&[pixels, c, units][..])
-                .expect("a weight is contiguous")
-                .reversed_axes(),
-        }
-    }
-}
-
-/// The layout of every tensor: a dense layer behind an image takes it as the last image's.
-fn layouts(network: &Network) -> Vec<Layout> {
-    let mut image = match network.input() {
-        Shape::Image { h, w, c } => (h * w, c),
-        Shape::Features(n) => (1, n),
-    };
-    let shapes = network.shapes();
-    let mut layouts = Vec::new();
-    for (spec, &after) in network.layers().iter().zip(&shapes) {
-        match *spec {
-            LayerSpec::Conv2d { filters } => {
-                layouts.push(Layout::Convolution { c: image.1, f: filters });
-                layouts.push(Layout::Plain { len: filters });
-            }
-            LayerSpec::Dense { units } => {
-                layouts.push(Layout::Dense { pixels: image.0, c: image.1, units });
-                layouts.push(Layout::Plain { len: units });
-                image = (1, units);
-            }
-            LayerSpec::Relu
-            | LayerSpec::MaxPool
-            | LayerSpec::Dropout { .. }
-            | LayerSpec::Flatten => {}
-        }
-        if let Shape::Image { h, w, c } = after {
-            image = (h * w, c);
-        }
-    }
-    layouts
 }
 
 /// SHA-256 of the parameters' little-endian bytes, in hexadecimal: the weights' identity.
@@ -345,7 +162,9 @@ pub fn weights_sha256(parameters: &[f32]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Network;
     use proptest::prelude::*;
+    use safetensors::SafeTensors;
 
     fn network() -> Network {
         let layers = [

@@ -1,0 +1,71 @@
+//! Bytes as a model, every one of them distrusted.
+
+use super::layout::{Layout, layouts};
+use super::{
+    HEADER_BYTES_MAX, LAYERS_MAX, ModelError, ModelFile, NET_KEY, Net, RANK_MAX, check_finite,
+};
+use crate::{Network, ParameterSpec};
+use safetensors::{Dtype, SafeTensors};
+use std::collections::BTreeMap;
+
+/// Reads a model.
+///
+/// # Errors
+/// When the bytes are anything but one finite tensor of the right shape for every parameter of the
+/// net that they describe.
+pub fn decode(bytes: &[u8]) -> Result<(Network, ModelFile), ModelError> {
+    let found = bytes.len();
+    let claimed =
+        bytes.first_chunk().map_or(u64::MAX, |first: &[u8; 8]| u64::from_le_bytes(*first));
+    if claimed > HEADER_BYTES_MAX as u64 || claimed + 8 > found as u64 {
+        return Err(ModelError::Header { claimed, found });
+    }
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(ModelError::Format)?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(ModelError::Format)?;
+    let stored = header.metadata().clone().unwrap_or_default();
+    let mut metadata: BTreeMap<String, String> = BTreeMap::from_iter(stored);
+    let net: Net = serde_json::from_str(&metadata.remove(NET_KEY).ok_or(ModelError::NoNet)?)
+        .map_err(ModelError::Net)?;
+    if net.layers.len() > LAYERS_MAX {
+        return Err(ModelError::TooManyLayers { found: net.layers.len() });
+    }
+    let network = Network::new(net.input, &net.layers)?;
+    let (found, expected) = (tensors.len(), network.parameters().len());
+    if found != expected {
+        return Err(ModelError::TensorCount { found, expected });
+    }
+    let mut checked = Vec::new();
+    for (spec, layout) in network.parameters().iter().zip(layouts(&network)) {
+        let data = checked_data(&tensors, spec, &layout)?;
+        checked.push((spec, layout, data));
+    }
+    // Only now, when the file is known to hold them all, is memory taken for the parameters.
+    let mut parameters = vec![0.0; network.parameter_count()];
+    for (spec, layout, data) in checked {
+        let tensor = layout.in_file(spec.view_mut(&mut parameters));
+        for (value, bytes) in tensor.into_iter().zip(data.as_chunks().0) {
+            *value = f32::from_le_bytes(*bytes);
+        }
+        check_finite(&spec.name, &parameters[spec.offset..][..spec.len])?;
+    }
+    Ok((network, ModelFile { metadata, parameters }))
+}
+
+/// The bytes of a tensor that has the name, type, shape and length of the net's.
+fn checked_data<'a>(
+    tensors: &SafeTensors<'a>,
+    spec: &ParameterSpec,
+    layout: &Layout,
+) -> Result<&'a [u8], ModelError> {
+    let name = spec.name.clone();
+    let Ok(tensor) = tensors.tensor(&name) else { return Err(ModelError::Missing { name }) };
+    let (expected, shape) = (layout.shape(), tensor.shape());
+    let fits =
+        tensor.dtype() == Dtype::F32 && shape == expected && tensor.data().len() == 4 * spec.len;
+    if fits && shape.len() <= RANK_MAX {
+        return Ok(tensor.data());
+    }
+    let shown = &shape[..shape.len().min(RANK_MAX)];
+    let found = format!("{:?} {shown:?}", tensor.dtype());
+    Err(ModelError::Tensor { name, found, expected: format!("F32 {expected:?}") })
+}

@@ -1,0 +1,70 @@
+//! A model as bytes.
+
+use super::layout::layouts;
+use super::{HEADER_BYTES_MAX, ModelError, NET_KEY, Net, check_finite};
+use crate::Network;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// A tensor in the header, in the order of the fields that the format's own writer uses.
+#[derive(Debug, Serialize)]
+struct TensorHeader {
+    dtype: &'static str,
+    shape: Vec<usize>,
+    data_offsets: [usize; 2],
+}
+
+/// Writes the model; equal arguments give equal bytes.
+///
+/// # Errors
+/// When the parameters are not the net's or not finite, or the metadata cannot be kept.
+pub fn encode(
+    network: &Network,
+    parameters: &[f32],
+    metadata: &BTreeMap<String, String>,
+) -> Result<Vec<u8>, ModelError> {
+    let (found, expected) = (parameters.len(), network.parameter_count());
+    if found != expected {
+        return Err(ModelError::ParameterCount { found, expected });
+    }
+    let mut header = header(network, metadata)?;
+    // The format wants the data aligned to eight bytes: the header ends in spaces.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    if header.len() > HEADER_BYTES_MAX {
+        return Err(ModelError::HeaderTooLong { found: header.len() });
+    }
+    let mut bytes = Vec::with_capacity(8 + header.len() + 4 * parameters.len());
+    bytes.extend((header.len() as u64).to_le_bytes());
+    bytes.extend(header);
+    let layouts = layouts(network);
+    for (spec, layout) in network.parameters().iter().zip(&layouts) {
+        let values = &parameters[spec.offset..][..spec.len];
+        check_finite(&spec.name, values)?;
+        for value in layout.in_file(spec.view(parameters)) {
+            bytes.extend(value.to_le_bytes());
+        }
+    }
+    Ok(bytes)
+}
+
+/// The header as JSON: metadata first, then the tensors in the order of their data.
+fn header(network: &Network, metadata: &BTreeMap<String, String>) -> Result<Vec<u8>, ModelError> {
+    if metadata.contains_key(NET_KEY) {
+        return Err(ModelError::ReservedKey);
+    }
+    let net = Net { input: network.input(), layers: network.layers().to_vec() };
+    let mut metadata = metadata.clone();
+    metadata.insert(NET_KEY.to_owned(), serde_json::to_string(&net).map_err(ModelError::Net)?);
+    let mut text = format!(
+        "{{\"__metadata__\":{}",
+        serde_json::to_string(&metadata).map_err(ModelError::Net)?
+    );
+    for (spec, layout) in network.parameters().iter().zip(layouts(network)) {
+        let data_offsets = [4 * spec.offset, 4 * (spec.offset + spec.len)];
+        let tensor = TensorHeader { dtype: "F32", shape: layout.shape(), data_offsets };
+        let tensor = serde_json::to_string(&tensor).map_err(ModelError::Net)?;
+        text.push_str(&format!(",\"{}\":{tensor}", spec.name));
+    }
+    text.push('}');
+    Ok(text.into_bytes())
+}
