@@ -59,6 +59,10 @@ pub enum Command {
     Kill(KillArgs),
     /// Kill actors of the runtime at random for a while.
     Chaos(ChaosArgs),
+    /// Give a stage of the runtime another number of workers; results do not change.
+    Scale(ScaleArgs),
+    /// Show what happened to actors and items of the runtime: starts, deaths, redeliveries, ...
+    Events(EventsArgs),
     /// Let the runtime finish what it has accepted, and end it.
     Stop(StopArgs),
 }
@@ -224,6 +228,34 @@ pub struct ChaosArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
     /// Which runtime.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `planaria scale`.
+#[derive(Debug, Args)]
+pub struct ScaleArgs {
+    /// The stage: `train`, say.
+    #[arg(value_name = "STAGE")]
+    pub stage: String,
+    /// How many workers there are to be.
+    #[arg(value_name = "WORKERS", value_parser = clap::value_parser!(u16).range(1..))]
+    pub workers: u16,
+    /// Which runtime.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `planaria events`.
+#[derive(Debug, Args)]
+pub struct EventsArgs {
+    /// Go on showing what happens, until the runtime ends.
+    #[arg(long)]
+    pub follow: bool,
+    /// Begin with the event of this number. The runtime keeps the newest few thousand.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub since: u64,
+    /// Which runtime. With `--json` each event is one object a line.
     #[command(flatten)]
     pub target: Target,
 }

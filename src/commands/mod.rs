@@ -21,6 +21,8 @@ mod status;
 mod predict;
 mod kill;
 mod chaos;
+mod scale;
+mod events;
 mod stop;
 
 /// Why a command did not do what it should.
@@ -148,6 +150,8 @@ pub fn execute(cli: Cli) -> Result<(), CommandError> {
         Command::Predict(args) => predict::predict(&args),
         Command::Kill(args) => kill::kill(&args),
         Command::Chaos(args) => chaos::chaos(&args),
+        Command::Scale(args) => scale::scale(&args),
+        Command::Events(args) => events::events(&args),
         Command::Stop(args) => stop::stop(&args),
     }
 }

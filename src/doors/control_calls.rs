@@ -4,12 +4,14 @@
 //! pipeline.
 
 use futures_util::stream::{self, StreamExt};
-use planaria_stages::{ChaosPlan, Death, KillError, PredictError, Prediction, Status};
+use planaria_stages::{
+    ChaosPlan, Death, EventPage, KillError, PredictError, Prediction, ScaleError, Scaled, Status,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::future::Future;
 
-use super::control_protocol::{Call, Image, PROTOCOL_VERSION, Refusal};
+use super::control_protocol::{Call, EVENTS_MAX, Image, PROTOCOL_VERSION, Refusal};
 
 /// Pictures of one request that wait for their answers at the same time.
 const PREDICTIONS_AT_ONCE: usize = 16;
@@ -27,6 +29,10 @@ pub trait Controlled: Clone + 'static {
     fn kill(&self, target: &str, how: Death) -> Result<Vec<String>, KillError>;
     /// Starts to kill at random.
     fn chaos(&self, plan: ChaosPlan) -> Result<(), KillError>;
+    /// What happened to actors and items from a number on, at most so much of it.
+    fn events(&self, since: u64, most: usize) -> EventPage;
+    /// Gives a stage another number of workers.
+    fn scale(&self, stage: &str, workers: u16) -> Result<Scaled, ScaleError>;
     /// Begins the drain, and with it the end of the process.
     fn stop(&self);
 }
@@ -135,6 +141,8 @@ pub async fn answer<C: Controlled>(call: Call, runtime: &C, pong: &Pong) -> Resu
             tracing::info!(kills = plan.kills, every_ms = plan.every_ms, "chaos ordered");
             value(&plan)
         }
+        Call::Events(wanted) => value(&runtime.events(wanted.since, EVENTS_MAX)),
+        Call::Scale(order) => value(&runtime.scale(&order.stage, order.workers)?),
         Call::Stop => {
             tracing::info!("stop ordered");
             runtime.stop();

@@ -5,7 +5,7 @@
 //! A request without `id` is a notification: it is done and not answered. Batches are refused.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use planaria_stages::{ChaosPlan, Death, KillError};
+use planaria_stages::{ChaosPlan, Death, KillError, ScaleError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
@@ -15,7 +15,11 @@ use crate::config::nearest;
 pub const PROTOCOL_VERSION: u32 = 1;
 
 /// Every method, as `nearest` knows them.
-pub const METHODS: [&str; 6] = ["ping", "status", "predict", "kill", "chaos", "stop"];
+pub const METHODS: [&str; 8] =
+    ["ping", "status", "events", "predict", "kill", "chaos", "scale", "stop"];
+
+/// Events that one answer may hold.
+pub const EVENTS_MAX: usize = 1000;
 
 /// Pictures a `predict` may hold.
 pub const IMAGES_MAX: usize = 256;
@@ -36,14 +40,36 @@ pub enum Call {
     Ping,
     /// A moment of the pipeline.
     Status,
+    /// What happened to actors and items.
+    Events(EventsWanted),
     /// The classes of some pictures.
     Predict(Vec<Image>),
     /// The death of actors, now.
     Kill(KillOrder),
     /// Deaths at random, for a while.
     Chaos(ChaosPlan),
+    /// Another number of workers for a stage.
+    Scale(ScaleOrder),
     /// A drain, and then the end.
     Stop,
+}
+
+/// The parameters of `events`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EventsWanted {
+    /// The first number that is wanted.
+    pub since: u64,
+}
+
+/// The parameters of `scale`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScaleOrder {
+    /// `train`, say.
+    pub stage: String,
+    /// How many workers there are to be.
+    pub workers: u16,
 }
 
 /// A picture as a client sends it: decoded from base64, not yet from its image format.
@@ -94,6 +120,8 @@ impl Refusal {
     pub const NOT_OWNER: i64 = -32004;
     /// The order names an actor that does not exist, or comes at a wrong moment.
     pub const KILL: i64 = -32005;
+    /// The order names a stage that does not exist, or a number of workers that cannot be.
+    pub const SCALE: i64 = -32006;
 
     /// A refusal with this code and message.
     pub fn new(code: i64, message: impl Into<String>) -> Self {
@@ -104,6 +132,12 @@ impl Refusal {
 impl From<KillError> for Refusal {
     fn from(error: KillError) -> Self {
         Refusal::new(Refusal::KILL, error.to_string())
+    }
+}
+
+impl From<ScaleError> for Refusal {
+    fn from(error: ScaleError) -> Self {
+        Refusal::new(Refusal::SCALE, error.to_string())
     }
 }
 
@@ -147,6 +181,8 @@ fn call(mut object: Map<String, Value>) -> Result<Call, Refusal> {
     match method.as_str() {
         "ping" => no_params(params, Call::Ping),
         "status" => no_params(params, Call::Status),
+        "events" => Ok(Call::Events(typed("events", params)?)),
+        "scale" => Ok(Call::Scale(typed("scale", params)?)),
         "stop" => no_params(params, Call::Stop),
         "predict" => predict(params),
         "kill" => Ok(Call::Kill(typed("kill", params)?)),

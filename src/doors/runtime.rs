@@ -1,6 +1,9 @@
 //! The running pipeline as the control socket steers it.
 
-use planaria_stages::{ChaosPlan, Death, KillError, Pipeline, PredictError, Prediction, Status};
+use planaria_stages::{
+    ChaosPlan, Death, EventPage, KillError, Pipeline, PredictError, Prediction, ScaleError, Scaled,
+    Status,
+};
 use std::future::Future;
 
 use super::{control_calls::Controlled, stop_switch::StopSwitch};
@@ -38,6 +41,14 @@ impl Controlled for Runtime {
 
     fn chaos(&self, plan: ChaosPlan) -> Result<(), KillError> {
         self.pipeline.chaos(plan)
+    }
+
+    fn events(&self, since: u64, most: usize) -> EventPage {
+        self.pipeline.events(since, most)
+    }
+
+    fn scale(&self, stage: &str, workers: u16) -> Result<Scaled, ScaleError> {
+        self.pipeline.scale(stage, workers)
     }
 
     fn stop(&self) {

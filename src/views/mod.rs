@@ -8,6 +8,7 @@ use std::io::{self, Write};
 pub mod table;
 pub mod explanation;
 pub mod status;
+pub mod events;
 pub mod outcome;
 pub mod predictions;
 pub mod progress;

@@ -142,7 +142,10 @@ fn busy(stage: &StageStatus) -> String {
 fn is_in_trouble(state: WorkerState) -> bool {
     match state {
         WorkerState::Working | WorkerState::Idle | WorkerState::Stopped => false,
-        WorkerState::Starting | WorkerState::Backoff | WorkerState::Escalated => true,
+        WorkerState::Starting
+        | WorkerState::Retiring
+        | WorkerState::Backoff
+        | WorkerState::Escalated => true,
     }
 }
 
@@ -152,6 +155,7 @@ fn worker_lines(workers: &[&WorkerStatus]) -> Vec<String> {
         let state = match worker.state {
             WorkerState::Starting => "starting",
             WorkerState::Working => "working",
+            WorkerState::Retiring => "ends: the pool has become smaller",
             WorkerState::Idle => "idle",
             WorkerState::Backoff => "waiting for its restart",
             WorkerState::Escalated => "given up: failed too often",

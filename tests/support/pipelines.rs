@@ -3,7 +3,8 @@
 use planaria_data::{Augmentation, Fit, Invert, Limits, Normalise};
 use planaria_learn::{Network, Optimiser, Schedule};
 use planaria_stages::{
-    Death, Pipeline, PipelineSettings, Results, STAGES, StageKind, settings::*, status::Status,
+    Death, Pipeline, PipelineSettings, Results, STAGES, StageKind, Strategy, settings::*,
+    status::Status,
 };
 use std::{future::Future, path::Path, sync::OnceLock, time::Duration};
 

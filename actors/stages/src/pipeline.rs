@@ -4,7 +4,9 @@ use crate::{
     assemble,
     chaos::{self, ChaosPlan},
     deploy::models_folder,
-    flow::{Deployment, PipelineFlow, Progress},
+    events::{EventPage, PipelineEvent},
+    flow::{self, Deployment, PipelineFlow, Progress},
+    kinds::{STAGES, StageKind},
     model::{PredictError, Prediction},
     plan::{Plan, PlanError},
     results::Results,
@@ -119,6 +121,36 @@ pub enum KillError {
     Stopped,
 }
 
+/// A pool has another number of workers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scaled {
+    /// Which.
+    pub stage: String,
+    /// Workers before.
+    pub from: u16,
+    /// Workers from now on.
+    pub to: u16,
+}
+
+/// Why a pool keeps its size.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScaleError {
+    /// There is no such stage.
+    #[error("no stage is called `{stage}`: there are {known}")]
+    Unknown {
+        /// What was asked for.
+        stage: String,
+        /// What there is.
+        known: String,
+    },
+    /// No pool can have so many workers.
+    #[error(transparent)]
+    Workers(#[from] planaria_kernel::PlanError),
+    /// There is nobody left to scale.
+    #[error("the pipeline has stopped")]
+    Stopped,
+}
+
 impl Pipeline {
     /// Opens the source and starts every pool under its supervisor. Call it inside a running `actix::System`.
     ///
@@ -199,6 +231,32 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Lets a stage have another number of workers. New ones are started, those too many end what they hold; results do not
+    /// change.
+    ///
+    /// # Errors
+    /// [`ScaleError`]; nothing has changed then.
+    pub fn scale(&self, stage: &str, workers: u16) -> Result<Scaled, ScaleError> {
+        let Some(kind) = STAGES.into_iter().find(|kind| kind.name() == stage) else {
+            let known = STAGES.map(StageKind::name).join(", ");
+            return Err(ScaleError::Unknown { stage: stage.to_owned(), known });
+        };
+        if self.has_ended() {
+            return Err(ScaleError::Stopped);
+        }
+        let at = flow::id(kind);
+        let from = self.0.host.read(|core| core.pools()[usize::from(at.0)].wanted());
+        self.0.host.scale(at, workers)?;
+        Ok(Scaled { stage: stage.to_owned(), from, to: workers })
+    }
+
+    /// What happened to actors and items, from event `since` on, at most `most` of it.
+    pub fn events(&self, since: u64, most: usize) -> EventPage {
+        let events = self.0.host.events_since(since, most);
+        let next = events.last().map_or(since, |event| event.number + 1);
+        EventPage { events: events.into_iter().map(PipelineEvent::from).collect(), next }
+    }
+
     /// Admits nothing more; what is accepted ends. Returns when all has ended and every worker has stopped; threads that
     /// hang are left behind.
     pub async fn drain(&self) {
@@ -252,7 +310,7 @@ impl Pipeline {
 
     /// Workers of every pool.
     pub(crate) fn pool_sizes(&self) -> Vec<u16> {
-        self.0.host.read(|core| core.pools().iter().map(|pool| pool.plan().workers).collect())
+        self.0.host.read(|core| core.pools().iter().map(planaria_kernel::Pool::wanted).collect())
     }
 }
 

@@ -3,8 +3,8 @@
 use planaria_data::{Augmentation, Fit, Invert, Limits, Normalise};
 use planaria_learn::{Network, Optimiser, Schedule};
 use planaria_stages::{
-    ChaosPlan, Death, JobError, Pipeline, PipelineSettings, PredictError, Results, STAGES,
-    StageKind, settings::*,
+    ChaosPlan, Death, JobError, Pipeline, PipelineEvent, PipelineSettings, PredictError, Results,
+    STAGES, StageKind, Strategy, What, settings::*,
 };
 use std::{future::Future, path::Path, time::Duration};
 
@@ -169,4 +169,47 @@ fn draining_in_the_middle_ends_everything_that_was_accepted() {
         assert_eq!(items.accepted, items.committed);
         assert_eq!(within(pipeline.trained()).await, Err(JobError::Stopped));
     });
+}
+
+#[test]
+fn scaling_up_and_down_in_the_middle_changes_nothing() {
+    let quiet = run(|_| {}, None);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut settings = settings(folder.path());
+    // A starved worker must not be taken for a hung one here: its death would be told.
+    settings.pools.values_mut().for_each(|pool| pool.hang_after_ms = 60_000);
+    let results = actix_rt::System::new().block_on(async {
+        let pipeline = Pipeline::start(settings).expect("it starts");
+        for (step, workers) in [(3, 4), (20, 1), (40, 3)] {
+            while pipeline.status().step < step {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            for stage in ["train", "augment", "evaluate"] {
+                let scaled = pipeline.scale(stage, workers).expect("there is such a stage");
+                assert_eq!(scaled.to, workers);
+            }
+        }
+        assert!(pipeline.scale("trian", 2).is_err() && pipeline.scale("train", 0).is_err());
+        within(pipeline.trained()).await.expect("it is trained");
+        within(pipeline.drain()).await;
+        let died = |event: &PipelineEvent| matches!(event.what, What::Died { .. });
+        let events = pipeline.events(0, usize::MAX).events;
+        assert_eq!(events.iter().find(|event| died(event)), None, "who retires does not die");
+        pipeline.results()
+    });
+    assert_eq!(hash(&results), hash(&quiet));
+    assert_eq!(results.items.committed, quiet.items.committed);
+}
+
+#[test]
+fn every_strategy_leads_to_the_same_weights() {
+    let quiet = run(|_| {}, None);
+    for strategy in [Strategy::RestForOne, Strategy::OneForAll] {
+        let change = |settings: &mut PipelineSettings| {
+            settings.pools.values_mut().for_each(|pool| pool.strategy = strategy);
+        };
+        let killed = run(change, Some(ChaosPlan { kills: 60, every_ms: 5, seed: 11 }));
+        assert_eq!(hash(&killed), hash(&quiet), "{strategy:?}");
+        assert_eq!(killed.items.dead_lettered, 0);
+    }
 }

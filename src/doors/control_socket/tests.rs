@@ -9,7 +9,9 @@ use crate::{
     },
     views::status::tests::training,
 };
-use planaria_stages::{ChaosPlan, Death, KillError, PredictError, Prediction, Status};
+use planaria_stages::{
+    ChaosPlan, Death, EventPage, KillError, PredictError, Prediction, ScaleError, Scaled, Status,
+};
 use serde_json::json;
 use std::{
     future::Future,
@@ -56,6 +58,14 @@ impl Controlled for StandIn {
 
     fn chaos(&self, _: ChaosPlan) -> Result<(), KillError> {
         Err(KillError::ChaosRuns { left: 3 })
+    }
+
+    fn events(&self, since: u64, _: usize) -> EventPage {
+        EventPage { events: Vec::new(), next: since }
+    }
+
+    fn scale(&self, _: &str, _: u16) -> Result<Scaled, ScaleError> {
+        Err(ScaleError::Stopped)
     }
 
     fn stop(&self) {
