@@ -98,13 +98,13 @@ pub struct RunArgs {
 #[derive(Debug, Default, Args)]
 pub struct Overrides {
     /// Worker actors of every pool (`pools.workers`). No part of the result.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub workers: Option<u64>,
     /// The root of every random number (`seed`).
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub seed: Option<u64>,
     /// Passes over the training items (`train.epochs`).
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub epochs: Option<u64>,
     /// The folder of models and other state (`state.dir`).
     #[arg(long, value_name = "DIR")]
@@ -319,6 +319,15 @@ mod tests {
         for wrong in ["", "kills", "kills=x", "kills=0", "every=50ms", "kills=1,every=0s", "kils=3"]
         {
             assert!(chaos_plan(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_number_below_zero_is_refused_as_the_value_of_its_flag() {
+        for flag in ["--workers", "--seed", "--epochs"] {
+            let error = Cli::try_parse_from(["planaria", "run", "a.toml", flag, "-1"]);
+            let error = error.expect_err("there are no such numbers").to_string();
+            assert!(error.contains(&format!("'-1' for '{flag} <N>'")), "{error}");
         }
     }
 
