@@ -52,6 +52,9 @@ impl ReadyItems {
 
     /// A taken item is leased no more. True when another slot has waited for it.
     pub(crate) fn release(&mut self, item: ItemId) -> bool {
+        if self.sharing != Sharing::OwnersOnly {
+            return false;
+        }
         let shard = self.map.shard_of(item);
         let Some((holder, leases)) = self.held.get_mut(&shard) else { return false };
         let (holder, is_last) = (*holder, *leases == 1);
@@ -60,6 +63,19 @@ impl ReadyItems {
             self.held.remove(&shard);
         }
         is_last && self.map.owner_of(item) != Some(holder)
+    }
+
+    /// Takes this very item out, wherever it waits: mutants alone do.
+    #[cfg(test)]
+    pub(crate) fn remove(&mut self, item: ItemId) {
+        self.by_owner.iter_mut().for_each(|owned| drop(owned.remove(&item)));
+        self.unowned.remove(&item);
+    }
+
+    /// The item that `take` would give.
+    #[cfg(test)]
+    pub(crate) fn peek(&self, slot: u16, limit: ItemId) -> Option<ItemId> {
+        self.oldest_for(slot, limit).map(|(_, item)| item)
     }
 
     /// True when `take` would give something.
