@@ -13,14 +13,15 @@ use std::{
 };
 use toml::{Table, Value};
 
-/// Every `Cargo.toml` but for the table of the workspace, by its package's name.
+/// Every `Cargo.toml` but for the table of the workspace, by its package's name. Benches of peers are no part of it.
 fn manifests() -> BTreeMap<String, Table> {
     let named = |file: Text| {
         let table: Table = file.text.parse().expect("a manifest is TOML");
         let name = table["package"]["name"].as_str().expect("a package has a name").to_owned();
         (name, table)
     };
-    files(&["Cargo.toml"]).into_iter().map(named).collect()
+    let ours = |file: &Text| !file.path.starts_with("benches/");
+    files(&["Cargo.toml"]).into_iter().filter(ours).map(named).collect()
 }
 
 fn dependencies<'a>(manifest: &'a Table, kind: &str) -> BTreeSet<&'a str> {
