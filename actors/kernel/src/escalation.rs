@@ -41,3 +41,10 @@ pub struct Supervision {
     /// Threads of hung workers that may live at once; one more escalates.
     pub abandoned_threads_max: usize,
 }
+
+impl Default for Supervision {
+    /// The default intensity, and eight threads that may hang.
+    fn default() -> Self {
+        Supervision { intensity: Intensity::default(), abandoned_threads_max: 8 }
+    }
+}

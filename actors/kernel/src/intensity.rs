@@ -19,6 +19,13 @@ pub struct Intensity {
     pub backoff_max_ms: Ms,
 }
 
+impl Default for Intensity {
+    /// A hundred restarts a minute, after 1 ms, doubling up to one second.
+    fn default() -> Self {
+        Intensity { restarts_max: 100, window_ms: 60_000, backoff_min_ms: 1, backoff_max_ms: 1_000 }
+    }
+}
+
 /// The failures of one slot, as far as its intensity needs them.
 #[derive(Debug, Clone, Default)]
 pub struct FailureHistory {

@@ -27,6 +27,25 @@ pub struct PoolPlan {
     pub intensity: Intensity,
 }
 
+impl PoolPlan {
+    /// A plan with what suits most stages: a window of 2, a mailbox of 64, 64 shards, idle slots help, 30 s of silence are a
+    /// hang, three attempts, one for one.
+    pub fn new(name: &'static str, workers: u16) -> Self {
+        PoolPlan {
+            name,
+            workers,
+            window: 2,
+            mailbox: 64,
+            shards: 64,
+            sharing: Sharing::IdleSlotsHelp,
+            hang_after_ms: 30_000,
+            attempts_max: 3,
+            strategy: Strategy::default(),
+            intensity: Intensity::default(),
+        }
+    }
+}
+
 /// Who may work on which shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sharing {
