@@ -195,7 +195,7 @@ impl<F: Flow> Core<F> {
 
     /// When the supervisor is next needed, if nothing happens before.
     pub fn next_deadline(&self) -> Option<Ms> {
-        self.pools.iter().filter_map(Pool::next_deadline).min()
+        self.pools.iter().filter_map(|pool| pool.next_deadline(self.stopping)).min()
     }
 
     fn began_work(&mut self, worker: WorkerId, now: Ms) {
@@ -314,7 +314,8 @@ impl<F: Flow> Core<F> {
         for worker in self.workers() {
             let pool = &self.pools[usize::from(worker.slot.stage.0)];
             let is_seen = pulses.iter().any(|pulse| pulse.worker == worker);
-            if !is_seen && pool.slot(worker.slot.index).is_overdue(pool.plan().hang_after_ms, now) {
+            let (slot, hang_after_ms) = (pool.slot(worker.slot.index), pool.plan().hang_after_ms);
+            if !is_seen && slot.is_overdue(hang_after_ms, now, self.stopping) {
                 self.exited(worker, &Exit::vanished(), now, actions);
             }
         }

@@ -274,8 +274,8 @@ impl Pool {
     }
 
     /// When the pool's timers next ask for attention.
-    pub(crate) fn next_deadline(&self) -> Option<Ms> {
-        let deadline = |slot: &Slot| slot.next_deadline(self.plan.hang_after_ms);
+    pub(crate) fn next_deadline(&self, stopping: bool) -> Option<Ms> {
+        let deadline = |slot: &Slot| slot.next_deadline(self.plan.hang_after_ms, stopping);
         self.slots.iter().filter_map(deadline).min()
     }
 

@@ -118,23 +118,20 @@ impl Slot {
             self.beats = beats;
             self.progress = now;
         }
-        let is_to_end = stopping || self.state == SlotState::Retiring;
         let owes = match self.state {
             SlotState::Up => stopping || !self.leases.is_empty() || self.hinted.is_some(),
             SlotState::Starting | SlotState::Retiring => true,
             SlotState::Off | SlotState::Backoff(_) | SlotState::Escalated => false,
         };
-        let patience = match self.leases.is_empty() && is_to_end {
-            true => hang_after_ms.min(STOP_WITHIN_MS),
-            false => hang_after_ms,
-        };
         let silent = now.saturating_sub(self.progress);
-        (owes && silent >= patience).then_some(silent)
+        (owes && silent >= self.patience(hang_after_ms, stopping)).then_some(silent)
     }
 
     /// True when a living incarnation should have been seen long ago.
-    pub(crate) fn is_overdue(&self, hang_after_ms: Ms, now: Ms) -> bool {
-        self.state.is_alive() && now.saturating_sub(self.progress) >= hang_after_ms
+    pub(crate) fn is_overdue(&self, hang_after_ms: Ms, now: Ms, stopping: bool) -> bool {
+        let patience = self.patience(hang_after_ms, stopping);
+        let is_silent = now.saturating_sub(self.progress) >= patience;
+        self.state.is_alive() && is_silent
     }
 
     /// True when its worker was told to look up and has not answered.
@@ -161,17 +158,30 @@ impl Slot {
     }
 
     /// When the slot's timers next ask for attention; computed from the state, never remembered.
-    pub(crate) fn next_deadline(&self, hang_after_ms: Ms) -> Option<Ms> {
+    ///
+    /// A time that has come is one at which something is done: else who waits for it would never sleep.
+    pub(crate) fn next_deadline(&self, hang_after_ms: Ms, stopping: bool) -> Option<Ms> {
+        let silent_for_too_long = self.progress + self.patience(hang_after_ms, stopping);
         match self.state {
-            SlotState::Backoff(until) => Some(until),
-            SlotState::Up if self.leases.is_empty() => Some(match self.hinted {
-                Some(at) => at + HINT_AGAIN_MS,
-                None => self.progress + hang_after_ms / 2,
-            }),
-            SlotState::Up | SlotState::Starting | SlotState::Retiring => {
-                Some(self.progress + hang_after_ms)
+            SlotState::Backoff(until) => (!stopping).then_some(until),
+            SlotState::Up if self.leases.is_empty() => {
+                let hint = match self.hinted {
+                    Some(at) => at + HINT_AGAIN_MS,
+                    None => self.progress + hang_after_ms / 2,
+                };
+                Some(hint.min(silent_for_too_long))
             }
+            SlotState::Up | SlotState::Starting | SlotState::Retiring => Some(silent_for_too_long),
             SlotState::Off | SlotState::Escalated => None,
+        }
+    }
+
+    /// For how long its worker may be silent when it owes an answer: one that has only to look up and end, not long.
+    fn patience(&self, hang_after_ms: Ms, stopping: bool) -> Ms {
+        let is_to_end = stopping || self.state == SlotState::Retiring;
+        match self.leases.is_empty() && is_to_end {
+            true => hang_after_ms.min(STOP_WITHIN_MS),
+            false => hang_after_ms,
         }
     }
 }
