@@ -4,7 +4,10 @@
 //! but for a low-water mark and the finished ordinals above it, so the ledger is as large as the stage's mailbox, however
 //! long the run. It holds no actor, no clock and no payload.
 
-use crate::ids::{Incarnation, ItemId};
+use crate::{
+    ids::{Incarnation, ItemId},
+    mutant::{self, Mutant},
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where an unfinished item is.
@@ -110,6 +113,10 @@ impl Ledger {
 
     /// Commits an item if this incarnation holds the lease on it; otherwise counts and drops the answer.
     pub fn acknowledge(&mut self, item: ItemId, slot: u16, by: Incarnation) -> Acknowledged {
+        if mutant::is(Mutant::CommitTwice) && self.is_finished(item) {
+            self.counts.committed += 1;
+            return Acknowledged::First;
+        }
         if self.place(item) != Some(Place::Leased(slot, by)) {
             self.counts.fenced_duplicates += 1;
             return Acknowledged::Late;

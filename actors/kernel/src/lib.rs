@@ -16,6 +16,7 @@ pub mod ids;
 pub mod ledger;
 pub mod shard_map;
 mod ready;
+mod mutant;
 pub mod intensity;
 pub mod failpoint;
 mod panics;
@@ -32,6 +33,8 @@ pub mod worker;
 pub mod supervisor;
 pub mod host;
 pub mod snapshot;
+#[cfg(test)]
+mod exhaustive;
 
 #[cfg(panic = "abort")]
 compile_error!("panic = \"abort\" defeats all isolation between actors: build with unwinding");
@@ -41,7 +44,7 @@ pub use escalation::{Escalation, Supervision};
 pub use events::{Event, EventLog, Numbered};
 pub use failpoint::{Death, ExitCause, Failpoint, Interrupt};
 pub use flow::{Done, Flow, Intake};
-pub use host::{ActixHost, KillError, Target};
+pub use host::{ActixHost, DeterministicHost, KillError, Schedule, Target, Way};
 pub use ids::{Incarnation, ItemId, ShardId, SlotId, StageId};
 pub use intensity::Intensity;
 pub use panics::{PanicTrace, capture_panics_of_actors};

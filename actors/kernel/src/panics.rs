@@ -77,6 +77,14 @@ pub(crate) fn this_thread_is_an_actors() {
     IS_ACTOR.set(true);
 }
 
+/// Runs a part of an actor's life on a thread that is otherwise none.
+pub(crate) fn as_an_actor<R>(life: impl FnOnce() -> R) -> R {
+    let before = IS_ACTOR.replace(true);
+    let result = life();
+    IS_ACTOR.set(before);
+    result
+}
+
 /// What a caught panic said, and where.
 pub(crate) fn describe(payload: &(dyn Any + Send)) -> String {
     let message = text_of(payload).unwrap_or("a panic without a message");

@@ -16,8 +16,8 @@ use std::time::Duration;
 pub struct Pool {
     stage: StageId,
     plan: PoolPlan,
-    ledger: Ledger,
-    ready: ReadyItems,
+    pub(crate) ledger: Ledger,
+    pub(crate) ready: ReadyItems,
     pub(crate) slots: Vec<Slot>,
     /// Workers that there are to be: slots at or above this number retire, and stay off.
     wanted: u16,
@@ -30,6 +30,9 @@ pub struct Pool {
     pub(crate) restarts: u64,
     pub(crate) busy: Duration,
     pub(crate) waited: Duration,
+    /// Items that were taken back before: mutants alone look.
+    #[cfg(test)]
+    pub(crate) taken_back: std::collections::BTreeSet<ItemId>,
 }
 
 /// What became of a slot's leases when its incarnation was lost.
@@ -53,6 +56,8 @@ impl Pool {
             restarts: 0,
             busy: Duration::ZERO,
             waited: Duration::ZERO,
+            #[cfg(test)]
+            taken_back: Default::default(),
             plan,
         }
     }
@@ -159,11 +164,14 @@ impl Pool {
     /// The next leases of a worker, up to its window: the oldest items that it may work on.
     pub(crate) fn lease(&mut self, worker: WorkerId, now: Ms) -> Vec<ItemId> {
         let index = worker.slot.index;
+        #[cfg(not(test))]
         let window = self.window();
+        #[cfg(test)]
+        let window = self.window() + usize::from(self.exceeds_window(index));
         let mut taken = Vec::new();
         self.slot_mut(index).answered(now);
         while self.slot(index).leases.len() < window && self.slot(index).state == SlotState::Up {
-            let Some(item) = self.ready.take(index, self.lease_limit()) else { break };
+            let Some(item) = self.take_ready(index) else { break };
             self.ledger.lease(item, index, worker.incarnation);
             self.slot_mut(index).leases.push(item);
             taken.push(item);
@@ -190,6 +198,8 @@ impl Pool {
     /// Commits an item, if `worker` holds the lease on it.
     pub(crate) fn acknowledge(&mut self, worker: WorkerId, item: ItemId, now: Ms) -> Acknowledged {
         let index = worker.slot.index;
+        #[cfg(test)]
+        let worker = self.forge(worker, item);
         let acknowledged = self.ledger.acknowledge(item, index, worker.incarnation);
         if acknowledged == Acknowledged::First {
             let slot = self.slot_mut(index);
@@ -230,6 +240,10 @@ impl Pool {
         let may_charge = !exit.ordered && exit.cause.can_lie_in_the_work();
         let mut returns = Returns { redelivered: Vec::new(), given_up: Vec::new() };
         for item in leases {
+            #[cfg(test)]
+            if self.forgets(item) {
+                continue;
+            }
             self.ready.release(item);
             let charged = may_charge && exit.in_work == Some(item);
             match self.ledger.take_back(item, from, charged, self.plan.attempts_max) {
@@ -285,6 +299,14 @@ impl Pool {
 
     pub(crate) fn slot_mut(&mut self, index: u16) -> &mut Slot {
         &mut self.slots[usize::from(index)]
+    }
+
+    fn take_ready(&mut self, index: u16) -> Option<ItemId> {
+        #[cfg(test)]
+        if let Some(newcomer) = self.take_newcomer(index) {
+            return Some(newcomer);
+        }
+        self.ready.take(index, self.lease_limit())
     }
 
     fn window(&self) -> usize {

@@ -58,9 +58,14 @@ impl Pulse {
 
     /// Orders a death; the first order counts.
     pub fn order(&self, death: Death) {
-        self.ordered.store(true, Ordering::Release);
+        self.note_order();
         let number = death as u8;
         let _ = self.order.compare_exchange(0, number, Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    /// A host makes the incarnation die by itself: nothing is to be obeyed, but it was ordered.
+    pub(crate) fn note_order(&self) {
+        self.ordered.store(true, Ordering::Release);
     }
 
     /// Lets the incarnation do no more, and lets one that hangs as ordered go on, as a zombie.

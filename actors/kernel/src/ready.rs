@@ -68,7 +68,9 @@ impl ReadyItems {
     /// Takes this very item out, wherever it waits: mutants alone do.
     #[cfg(test)]
     pub(crate) fn remove(&mut self, item: ItemId) {
-        self.by_owner.iter_mut().for_each(|owned| drop(owned.remove(&item)));
+        for owned in &mut self.by_owner {
+            owned.remove(&item);
+        }
         self.unowned.remove(&item);
     }
 

@@ -3,6 +3,7 @@
 use crate::{
     ids::{Incarnation, ItemId, SlotId},
     intensity::{FailureHistory, Ms},
+    mutant::{self, Mutant},
 };
 
 /// An incarnation of a slot.
@@ -99,7 +100,10 @@ impl Slot {
 
     /// The incarnation is over; the next one has another number, so that this one can commit nothing more.
     pub(crate) fn fence(&mut self) -> Vec<ItemId> {
-        self.incarnation = self.incarnation.next();
+        self.incarnation = match mutant::is(Mutant::ReuseIncarnation) {
+            true => Incarnation(2),
+            false => self.incarnation.next(),
+        };
         self.hinted = None;
         std::mem::take(&mut self.leases)
     }
@@ -124,14 +128,17 @@ impl Slot {
             SlotState::Off | SlotState::Backoff(_) | SlotState::Escalated => false,
         };
         let silent = now.saturating_sub(self.progress);
-        (owes && silent >= self.patience(hang_after_ms, stopping)).then_some(silent)
+        (owes
+            && silent >= self.patience(hang_after_ms, stopping)
+            && !mutant::is(Mutant::NoWatchdog))
+        .then_some(silent)
     }
 
     /// True when a living incarnation should have been seen long ago.
     pub(crate) fn is_overdue(&self, hang_after_ms: Ms, now: Ms, stopping: bool) -> bool {
         let patience = self.patience(hang_after_ms, stopping);
         let is_silent = now.saturating_sub(self.progress) >= patience;
-        self.state.is_alive() && is_silent
+        self.state.is_alive() && is_silent && !mutant::is(Mutant::NoWatchdog)
     }
 
     /// True when its worker was told to look up and has not answered.
@@ -141,7 +148,7 @@ impl Slot {
 
     /// True when its worker is to be told again.
     pub(crate) fn is_hint_due(&self, now: Ms) -> bool {
-        self.hinted.is_some_and(|at| now >= at + HINT_AGAIN_MS)
+        self.hinted.is_some_and(|at| now >= at + HINT_AGAIN_MS) && !mutant::is(Mutant::HintOnce)
     }
 
     /// True when its idle worker is to be asked whether it still lives, by a hint like any other.
@@ -166,6 +173,7 @@ impl Slot {
             SlotState::Backoff(until) => (!stopping).then_some(until),
             SlotState::Up if self.leases.is_empty() => {
                 let hint = match self.hinted {
+                    Some(_) if mutant::is(Mutant::HintOnce) => silent_for_too_long,
                     Some(at) => at + HINT_AGAIN_MS,
                     None => self.progress + hang_after_ms / 2,
                 };

@@ -1,8 +1,9 @@
 //! The host of real threads: every worker an actix actor alone on its arbiter, one lock around the core.
 
 use super::{
-    SupervisorHost, WorkerHost,
+    LOOK_AROUND_MS, SupervisorHost, WorkerHost,
     clock::{Clock, instant},
+    exit_cause,
     seat::{self, ExitNotice, Nudge, Seat},
 };
 use crate::{
@@ -29,8 +30,7 @@ use std::{
 };
 use tokio::sync::{Notify, watch};
 
-/// The supervisor looks around at least so often: a lease given meanwhile may have moved its deadline.
-const LOOK_AROUND: Duration = Duration::from_millis(20);
+const LOOK_AROUND: Duration = Duration::from_millis(LOOK_AROUND_MS);
 
 /// A running pipeline on actix. Clones are the same pipeline.
 pub struct ActixHost<F: Flow>(Arc<Shared<F>>);
@@ -255,7 +255,7 @@ impl<F: Flow> ActixHost<F> {
         let pools = state.core.pools();
         let known = || {
             let ranges =
-                pools.iter().map(|pool| format!("{}/1-{}", pool.plan().name, pool.plan().workers));
+                pools.iter().map(|pool| format!("{}/1-{}", pool.plan().name, pool.wanted()));
             let known = ranges.chain(["supervisor".to_owned(), "all".to_owned()]);
             let known = known.collect::<Vec<_>>().join(", ");
             KillError::Unknown { target: name.to_owned(), known }
@@ -268,7 +268,7 @@ impl<F: Flow> ActixHost<F> {
         let stage = pools.iter().position(|pool| pool.plan().name == stage_name);
         let stage = stage.ok_or_else(known)?;
         let Some(number) = number else { return Ok(Target::Stage(StageId(stage as u16))) };
-        let slots = 1..=pools[stage].plan().workers;
+        let slots = 1..=pools[stage].wanted();
         let number = number.parse().ok().filter(|n| slots.contains(n)).ok_or_else(known)?;
         Ok(Target::Worker(SlotId { stage: StageId(stage as u16), index: number - 1 }))
     }
@@ -439,16 +439,6 @@ impl Living {
 /// These locks guard maps and pointers that no panic can leave half changed.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-/// None for a thread that is to be lost without a word.
-fn exit_cause(end: Result<(), WorkerError>) -> Option<ExitCause> {
-    match end {
-        Ok(()) | Err(WorkerError::Interrupted(Interrupt::Stop)) => Some(ExitCause::Stopped),
-        Err(WorkerError::Interrupted(Interrupt::LostThread)) => None,
-        Err(WorkerError::Panicked(message)) => Some(ExitCause::Panic(message)),
-        Err(error) => Some(ExitCause::Error(error.to_string())),
-    }
 }
 
 struct WorkerHandle<F: Flow> {

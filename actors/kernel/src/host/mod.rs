@@ -1,23 +1,48 @@
 //! What actors need of the world: schedule points, time, threads, and a way to be woken.
 //!
 //! The actors' code (`worker::run`, `supervisor::run`) is written once against these traits. [`ActixHost`] runs every
-//! worker as an actix actor on a thread of its own.
+//! worker as an actix actor on a thread of its own; [`DeterministicHost`] runs all actors on one thread, with a virtual clock
+//! and a schedule of deaths.
 
 mod actix_host;
 mod clock;
 mod seat;
+mod deterministic_host;
+mod deterministic;
 
 pub use actix_host::{ActixHost, KillError, Target};
+pub use deterministic::{
+    history::Seen,
+    schedule::{ActorId, Kill, NoSchedule, Order, Point, Schedule, Victim, Way},
+    shrink::shrink,
+    world::Ending,
+};
+pub use deterministic_host::{DeterministicHost, Outcome};
 
 use crate::{
-    failpoint::{Exit, Failpoint, Interrupt},
+    failpoint::{Exit, ExitCause, Failpoint, Interrupt},
     flow::Flow,
     ids::ItemId,
+    intensity::Ms,
     messages::{Action, PulseReading, Reply, Request, SupervisorEvent},
     pulse::Pulse,
     slot::WorkerId,
+    worker::WorkerError,
 };
 use std::{future::Future, time::Duration};
+
+/// The supervisor looks around at least so often: a lease given meanwhile may have moved its deadline.
+const LOOK_AROUND_MS: Ms = 20;
+
+/// How an actor's life ended; none for a thread that is to be lost without a word.
+fn exit_cause(end: Result<(), WorkerError>) -> Option<ExitCause> {
+    match end {
+        Ok(()) | Err(WorkerError::Interrupted(Interrupt::Stop)) => Some(ExitCause::Stopped),
+        Err(WorkerError::Interrupted(Interrupt::LostThread)) => None,
+        Err(WorkerError::Panicked(message)) => Some(ExitCause::Panic(message)),
+        Err(error) => Some(ExitCause::Error(error.to_string())),
+    }
+}
 
 /// A worker's handle on its host. `reach` and `wait_for_hint` are the only places where it may be suspended or killed.
 pub trait WorkerHost: 'static {

@@ -1,0 +1,128 @@
+//! What takes minutes: all pairs, triples by sample, a million random orders; and the replay of one schedule.
+
+use super::{
+    campaign::{Others, Tally, firsts, points, random, run, seconds, singles},
+    tiny_training::Shape,
+};
+use crate::{
+    Pulse, Schedule,
+    host::Kill,
+    mutant::{self, Mutant},
+};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+#[allow(clippy::disallowed_methods, reason = "a long run tells how fast it was")]
+fn timed<R>(run: impl FnOnce() -> R) -> (R, Duration) {
+    let began = Instant::now();
+    let result = run();
+    (result, began.elapsed())
+}
+
+/// Shares `parts` among as many threads as there are processors.
+fn in_parallel(parts: usize, part: impl Fn(usize) -> Tally + Sync) -> Tally {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut tally = Tally::default();
+        loop {
+            let n = next.fetch_add(1, Ordering::Relaxed);
+            if n >= parts {
+                return tally;
+            }
+            tally.add(part(n));
+        }
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let mut all = Tally::default();
+        for thread in threads {
+            all.add(thread.join().expect("a campaign does not panic"));
+        }
+        all
+    })
+}
+
+fn report(name: &str, shape: &Shape, campaign: impl FnOnce() -> Tally) {
+    let (tally, took) = timed(campaign);
+    let speed = tally.runs as f64 / took.as_secs_f64();
+    println!("{name}: {tally}; {:.1} s, {speed:.0} runs a second", took.as_secs_f64());
+    tally.expect_clean(shape);
+}
+
+#[test]
+#[ignore = "a minute or more: see exhaustive/mod.rs"]
+fn long_all_pairs_of_deaths_change_nothing() {
+    let shape = Shape::default();
+    println!("{} points undisturbed", points(&shape, &Schedule::fifo()).len());
+    report("singles, one thread", &shape, || singles(&shape));
+    let firsts = firsts(&shape);
+    report(&format!("all pairs after {} first deaths", firsts.len()), &shape, || {
+        in_parallel(firsts.len(), |n| seconds(&shape, firsts[n], Others::Supervisor, 1))
+    });
+}
+
+#[test]
+#[ignore = "a minute or more: see exhaustive/mod.rs"]
+fn long_pairs_whose_second_death_hits_anybody_anywhere_change_nothing() {
+    let shape = Shape::default();
+    let firsts: Vec<Kill> = firsts(&shape).into_iter().step_by(7).collect();
+    report("pairs, every 7th first, anybody second", &shape, || {
+        in_parallel(firsts.len(), |n| seconds(&shape, firsts[n], Others::Everybody(2), 1))
+    });
+}
+
+/// Every 11th first death, every 31st second over the points that the first made, every 31st third over those of both.
+#[test]
+#[ignore = "a minute or more: see exhaustive/mod.rs"]
+fn long_a_sample_of_triples_changes_nothing() {
+    let shape = Shape::default();
+    let firsts: Vec<Kill> = firsts(&shape).into_iter().step_by(11).collect();
+    report("triples, sample", &shape, || {
+        in_parallel(firsts.len(), |n| super::campaign::thirds(&shape, firsts[n], 31))
+    });
+}
+
+#[test]
+#[ignore = "a minute or more: see exhaustive/mod.rs"]
+fn long_a_million_random_orders_change_nothing() {
+    let shape = Shape::default();
+    for (deaths, blocks) in [(0, 200), (6, 800)] {
+        report(&format!("random orders, up to {deaths} deaths"), &shape, || {
+            in_parallel(blocks, |n| {
+                random(&shape, n as u64 * 1_000..(n as u64 + 1) * 1_000, deaths)
+            })
+        });
+    }
+}
+
+#[test]
+#[ignore = "a measurement: see exhaustive/mod.rs"]
+fn long_a_failpoint_without_an_order_costs_a_relaxed_load_and_increment() {
+    const BEATS: u32 = 100_000_000;
+    let pulse = Pulse::default();
+    let (ended_well, took) =
+        timed(|| (0..BEATS).all(|_| std::hint::black_box(&pulse).beat().is_ok()));
+    assert!(ended_well && pulse.beats() == u64::from(BEATS));
+    println!("a failpoint: {:.2} ns", took.as_nanos() as f64 / f64::from(BEATS));
+}
+
+/// Runs the schedule in `PLANARIA_SCHEDULE` and says what it did; with `PLANARIA_MUTANT=HintOnce` and the like, on a broken kernel.
+#[test]
+#[ignore = "for a schedule that a failing test has printed"]
+fn replay_a_schedule() {
+    let line = std::env::var("PLANARIA_SCHEDULE").expect("PLANARIA_SCHEDULE holds a schedule");
+    let schedule: Schedule = line.parse().expect("it is one");
+    let name = std::env::var("PLANARIA_MUTANT").unwrap_or_else(|_| "None".to_owned());
+    let known = Mutant::ALL.into_iter().find(|mutant| format!("{mutant:?}") == name);
+    let mutant = known.expect("a mutant's name, as in mutant.rs");
+    let (outcome, violations) = mutant::with(mutant, || run(&Shape::default(), &schedule));
+    for (n, point) in outcome.points.iter().enumerate().take(1_000) {
+        println!("{n} {} {:?}", point.actor, point.at);
+    }
+    outcome.history.iter().take(1_000).for_each(|seen| println!("{seen:?}"));
+    println!("{:?} at {} ms: {violations:?}", outcome.ending, outcome.now);
+    assert!(violations.is_empty(), "{violations:?}");
+}
