@@ -33,12 +33,14 @@ pub mod worker;
 pub mod supervisor;
 pub mod host;
 pub mod snapshot;
+pub mod autoscale;
 #[cfg(test)]
 mod exhaustive;
 
 #[cfg(panic = "abort")]
 compile_error!("panic = \"abort\" defeats all isolation between actors: build with unwinding");
 
+pub use autoscale::Autoscale;
 pub use self::core::Core;
 pub use escalation::{Escalation, Supervision};
 pub use events::{Event, EventLog, Numbered};

@@ -34,9 +34,9 @@ async fn second_has(host: &ActixHost<Relay>, workers: usize) {
 }
 
 /// A worker that is slow enough for the pool to be scaled meanwhile.
-fn slow_makers() -> Vec<planaria_kernel::MakeWorker<Relay>> {
-    let slow = maker(|_, item, input, pulse| {
-        std::thread::sleep(Duration::from_micros(200));
+fn slow_makers(work: Duration) -> Vec<planaria_kernel::MakeWorker<Relay>> {
+    let slow = maker(move |_, item, input, pulse| {
+        std::thread::sleep(work);
         mix(item, input, pulse)
     });
     vec![mixer(), slow, mixer()]
@@ -48,7 +48,7 @@ fn a_pool_grows_and_shrinks_while_it_works_and_nothing_changes() {
     let items = 4_000;
     let expected = undisturbed(items);
     actix_rt::System::new().block_on(async {
-        let host = start(plans(1), slow_makers(), Relay::new(items));
+        let host = start(plans(1), slow_makers(Duration::from_micros(200)), Relay::new(items));
         second_has(&host, 1).await;
         let before = threads();
         for (workers, commits) in [(4, 300), (2, 900), (1, 1_500)] {
@@ -81,7 +81,7 @@ fn a_pool_scaled_to_and_fro_at_once_loses_nothing() {
     let items = 3_000;
     let expected = undisturbed(items);
     actix_rt::System::new().block_on(async {
-        let host = start(plans(2), slow_makers(), Relay::new(items));
+        let host = start(plans(2), slow_makers(Duration::from_micros(200)), Relay::new(items));
         let mut commits = 0;
         for workers in [5, 1, 3, 1, 4, 2].into_iter().cycle().take(60) {
             for stage in 0..STAGES {
@@ -122,5 +122,29 @@ fn no_stage_holds_more_unfinished_items_than_its_mailbox_and_everybody_gets_work
         assert_eq!(workers.lock().expect("nobody panics").len(), 3, "nobody was starved");
         each_item_ended_once(&host);
         end(&host).await;
+    });
+}
+
+#[test]
+fn automatic_scaling_finds_the_bottleneck_and_changes_nothing() {
+    let _turn = TURN.lock();
+    let items = 600;
+    let expected = undisturbed(items);
+    actix_rt::System::new().block_on(async {
+        let host = start(plans(1), slow_makers(Duration::from_millis(2)), Relay::new(items));
+        let autoscale = host.autoscale(4, Duration::from_millis(50));
+        done(&host).await;
+        let grown: BTreeSet<StageId> = events(&host)
+            .into_iter()
+            .filter_map(|event| match event {
+                Event::Scaled { stage, from, to } if to > from => Some(stage),
+                _ => None,
+            })
+            .collect();
+        assert!(grown.contains(&SECOND), "the slow stage has got a worker: {grown:?}");
+        each_item_ended_once(&host);
+        assert_eq!(values(&host), expected);
+        end(&host).await;
+        until("it ends with the pipeline", || autoscale.is_over()).await;
     });
 }
