@@ -133,9 +133,11 @@ impl<F: Flow> Core<F> {
     /// Lets a stage have another number of workers; the supervisor starts them, those too many end what they hold.
     ///
     /// # Errors
-    /// [`PlanError`] for no worker or too many.
+    /// [`PlanError`] for no worker, too many, or a stage that is not there.
     pub fn scale(&mut self, stage: StageId, workers: u16, now: Ms) -> Result<(), PlanError> {
-        let pool = &mut self.pools[usize::from(stage.0)];
+        let stages = self.pools.len();
+        let pool = self.pools.get_mut(usize::from(stage.0));
+        let pool = pool.ok_or(PlanError::UnknownStage { stage, stages })?;
         plan::check_workers(pool.plan().name, workers)?;
         let from = pool.wanted();
         if from != workers {

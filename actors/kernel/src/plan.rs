@@ -1,6 +1,9 @@
 //! How a pool is built, and what cannot be built.
 
-use crate::intensity::{Intensity, Ms};
+use crate::{
+    ids::StageId,
+    intensity::{Intensity, Ms},
+};
 
 /// How a pool is built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +114,14 @@ pub enum PlanError {
     Backoff {
         /// The stage's name.
         stage: &'static str,
+    },
+    /// There is no such stage.
+    #[error("there is no stage {}: there are {stages}", stage.0)]
+    UnknownStage {
+        /// What was asked for, counted from 0.
+        stage: StageId,
+        /// How many there are.
+        stages: usize,
     },
     /// Every stage needs one.
     #[error("{stages} stages but {makers} makers of workers: one each")]
