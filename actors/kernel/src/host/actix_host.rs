@@ -1,7 +1,7 @@
 //! The host of real threads: every worker an actix actor alone on its arbiter, one lock around the core.
 
 use super::{
-    LOOK_AROUND_MS, SupervisorHost, WorkerHost,
+    SupervisorHost, WorkerHost,
     clock::{Clock, instant},
     exit_cause,
     seat::{self, ExitNotice, Nudge, Seat},
@@ -25,12 +25,14 @@ use crate::{
 use actix::Addr;
 use std::{
     collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 use tokio::sync::{Notify, watch};
 
-const LOOK_AROUND: Duration = Duration::from_millis(LOOK_AROUND_MS);
+/// The supervisor looks around at least so often: a lease given meanwhile may have moved its deadline.
+const LOOK_AROUND: Duration = Duration::from_millis(20);
 
 /// A running pipeline on actix. Clones are the same pipeline.
 pub struct ActixHost<F: Flow>(Arc<Shared<F>>);
@@ -144,8 +146,13 @@ impl<F: Flow> ActixHost<F> {
     }
 
     /// Reads the pipeline's state: copy what you need and be quick, nobody works meanwhile.
+    ///
+    /// A panic of `look` is its caller's alone: who only reads leaves nothing half changed.
     pub fn read<R>(&self, look: impl FnOnce(&Core<F>) -> R) -> R {
-        look(&self.state().core)
+        let state = self.state();
+        let result = catch_unwind(AssertUnwindSafe(|| look(&state.core)));
+        drop(state);
+        result.unwrap_or_else(|payload| resume_unwind(payload))
     }
 
     /// Starts of the supervisor after a death.

@@ -8,13 +8,15 @@ use planaria_kernel::{
 };
 use std::time::Duration;
 
+type Spoil = fn(&mut PoolPlan);
+
 fn refused(plans: Vec<PoolPlan>) -> PlanError {
     Core::new(plans, &supervision(), Relay::new(1)).expect_err("it cannot be built")
 }
 
 #[test]
 fn a_number_that_is_zero_is_refused_by_its_name() {
-    let faults: [(&str, fn(&mut PoolPlan)); 7] = [
+    let faults: [(&str, Spoil); 7] = [
         ("window", |plan| plan.window = 0),
         ("mailbox", |plan| plan.mailbox = 0),
         ("shards", |plan| plan.shards = 0),
@@ -56,7 +58,22 @@ fn a_pool_cannot_be_scaled_to_nobody_or_to_a_crowd() {
     assert_eq!(core.scale(StageId(2), 0, 0), Err(zero));
     let many = PlanError::TooMany { what: "workers", limit: 4096 };
     assert_eq!(core.scale(StageId(2), 4097, 0), Err(many));
+    let unknown = PlanError::UnknownStage { stage: StageId(3), stages: 3 };
+    assert_eq!(core.scale(StageId(3), 1, 0), Err(unknown));
     assert_eq!(core.pools()[2].wanted(), 2, "nothing has changed");
+}
+
+#[test]
+fn a_panic_of_who_only_reads_harms_nobody() {
+    actix_rt::System::new().block_on(async {
+        let host = start(plans(1), vec![mixer(); 3], Relay::new(100));
+        let reading = host.clone();
+        let reader = std::thread::spawn(move || reading.read(|_| panic!("a reader's own fault")));
+        assert!(reader.join().is_err(), "the panic is the reader's");
+        done(&host).await;
+        each_item_ended_once(&host);
+        end(&host).await;
+    });
 }
 
 #[test]
