@@ -46,7 +46,15 @@ impl Actor for Source {
 
 struct Begin {
     messages: u64,
-    with_answers: bool,
+    how: How,
+}
+
+#[derive(Clone, Copy)]
+enum How {
+    DoSend,
+    /// Bounded; actix lets nobody wait for room, so a full mailbox is tried again.
+    TrySend,
+    WithAnswers,
 }
 
 impl Message for Begin {
@@ -58,27 +66,39 @@ impl Handler<Begin> for Source {
 
     fn handle(&mut self, begin: Begin, context: &mut Self::Context) {
         let sink = self.0.clone();
-        if begin.with_answers {
-            let sending = stream::iter(0..begin.messages)
-                .map(move |n| sink.send(Number(n)))
-                .buffered(WINDOW)
-                .for_each(|answer| async move { assert!(answer.is_ok()) });
-            context.spawn(actix::fut::wrap_future(sending));
-        } else {
-            (0..begin.messages).for_each(|n| sink.do_send(Number(n)));
+        match begin.how {
+            How::DoSend => (0..begin.messages).for_each(|n| sink.do_send(Number(n))),
+            How::TrySend => {
+                for n in 0..begin.messages {
+                    while sink.try_send(Number(n)).is_err() {
+                        std::thread::yield_now();
+                    }
+                }
+            }
+            How::WithAnswers => {
+                let sending = stream::iter(0..begin.messages)
+                    .map(move |n| sink.send(Number(n)))
+                    .buffered(WINDOW)
+                    .for_each(|answer| async move { assert!(answer.is_ok()) });
+                context.spawn(actix::fut::wrap_future(sending));
+            }
         }
     }
 }
 
 pub fn do_send(messages: u64) -> Duration {
-    run(messages, false)
+    run(messages, How::DoSend)
+}
+
+pub fn try_send(messages: u64) -> Duration {
+    run(messages, How::TrySend)
 }
 
 pub fn send(messages: u64) -> Duration {
-    run(messages, true)
+    run(messages, How::WithAnswers)
 }
 
-fn run(messages: u64, with_answers: bool) -> Duration {
+fn run(messages: u64, how: How) -> Duration {
     System::new().block_on(async {
         let (sender, done) = oneshot::channel();
         let (here, there) = (Arbiter::new(), Arbiter::new());
@@ -86,7 +106,7 @@ fn run(messages: u64, with_answers: bool) -> Duration {
         let sink = Sink::start_in_arbiter(&there.handle(), |_| sink);
         let source = Source::start_in_arbiter(&here.handle(), |_| Source(sink));
         let began = std::time::Instant::now();
-        source.do_send(Begin { messages, with_answers });
+        source.do_send(Begin { messages, how });
         done.await.expect("the sink answers");
         let took = began.elapsed();
         here.stop();

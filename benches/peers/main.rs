@@ -40,6 +40,12 @@ fn rows() -> Vec<Row> {
         row("planaria, mailbox 1024, window 32", "the same", 400_000, ours::two_stages_wide),
         row("actix do_send", "no bound, lost on a death", 1_000_000, actix_peer::do_send),
         row(
+            "actix try_send, mailbox 64",
+            "bounded, lost on a death",
+            400_000,
+            actix_peer::try_send,
+        ),
+        row(
             "actix send, 2 in flight",
             "an answer each, lost on a death",
             100_000,

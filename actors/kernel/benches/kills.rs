@@ -108,20 +108,40 @@ fn report(host: &ActixHost<Line>, before: &Before, gaps: &Mutex<Gaps>, kills: u6
         })
     });
     assert_eq!(committed, vec![items; usize::from(STAGES)], "every item committed once a stage");
-    let mut micros = std::mem::take(&mut gaps.lock().expect("nobody panics with it").micros);
-    micros.sort_unstable();
-    let percentile = |p: f64| micros[((micros.len() - 1) as f64 * p) as usize];
     println!("{kills} kills ordered in {:.1} s; {deaths} deaths of workers", took.as_secs_f64());
     println!("supervisor restarts: {}", host.supervisor_restarts());
     println!("items: {items}, each committed once, hash {hash:016x} as undisturbed");
     let each = redelivered as f64 / deaths as f64;
     println!("redelivered a death: {each:.2} (window 2)");
-    let (p50, p99, most) = (percentile(0.5), percentile(0.99), percentile(1.0));
-    let n = micros.len();
-    println!("death to next incarnation, us: p50 {p50}, p99 {p99}, most {most} of {n}");
+    println!("death to next incarnation, both cores full: {}", percentiles(gaps));
     let (threads, resident) = (status("Threads"), status("VmRSS"));
     println!("threads: {} before, {threads} after", before.threads);
     println!("resident: {} kB before, {resident} kB after", before.resident_kb);
+}
+
+/// Takes the gaps so far.
+fn percentiles(gaps: &Mutex<Gaps>) -> String {
+    let mut micros = std::mem::take(&mut gaps.lock().expect("nobody panics with it").micros);
+    micros.sort_unstable();
+    let percentile = |p: f64| micros[((micros.len() - 1) as f64 * p) as usize];
+    let (p50, p99, most) = (percentile(0.5), percentile(0.99), percentile(1.0));
+    format!("p50 {p50} us, p99 {p99} us, most {most} us of {}", micros.len())
+}
+
+/// Two thousand deaths, each when the one before is replaced and nothing else is to be done.
+async fn one_at_a_time(host: &ActixHost<Line>, gaps: &Mutex<Gaps>) {
+    let known = || gaps.lock().expect("nobody panics with it").micros.len();
+    let slots = |n: u16| SlotId { stage: StageId(n % STAGES), index: n % WORKERS };
+    for n in 0..2_000 {
+        let before = known();
+        while host.kill(Target::Worker(slots(n)), Death::ALL[usize::from(n) % 4]).is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        while known() == before {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    println!("death to next incarnation, nothing else to do: {}", percentiles(gaps));
 }
 
 fn main() {
@@ -154,6 +174,7 @@ fn main() {
         // The last of the dead are replaced, the last zombies end.
         tokio::time::sleep(Duration::from_millis(500)).await;
         report(&host, &before, &gaps, kills, took);
+        one_at_a_time(&host, &gaps).await;
         end(&host).await;
     });
 }
