@@ -15,9 +15,8 @@ pub async fn run<H: SupervisorHost>(host: H) -> Result<(), Interrupt> {
     alive.extend(host.exits().into_iter().map(|(worker, _)| worker));
     let actions = host.decide(SupervisorEvent::Began { alive });
     perform(&host, actions).await?;
-    while !host.is_over() {
-        host.wait().await;
-        host.reach(Failpoint::Waiting).await?;
+    loop {
+        // Before the first wait as well: what the last supervisor was woken for, nobody will be woken for again.
         for (worker, exit) in host.exits() {
             let actions = host.decide(SupervisorEvent::Exited { worker, exit });
             perform(&host, actions).await?;
@@ -25,8 +24,12 @@ pub async fn run<H: SupervisorHost>(host: H) -> Result<(), Interrupt> {
         }
         let actions = host.decide(SupervisorEvent::Tick { pulses: host.pulses() });
         perform(&host, actions).await?;
+        if host.is_over() {
+            return Ok(());
+        }
+        host.wait().await;
+        host.reach(Failpoint::Waiting).await?;
     }
-    Ok(())
 }
 
 async fn perform<H: SupervisorHost>(host: &H, actions: Vec<Action>) -> Result<(), Interrupt> {
