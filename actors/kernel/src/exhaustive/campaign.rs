@@ -22,6 +22,8 @@ pub(super) struct Tally {
     pub(super) runs: u64,
     pub(super) points: u64,
     pub(super) bad_runs: u64,
+    /// Nothing more is run after the first violation.
+    pub(super) stops_at_first: bool,
     /// Each violation: how often, and the first schedule.
     pub(super) violations: BTreeMap<Violation, (u64, Schedule)>,
 }
@@ -99,8 +101,16 @@ fn everybody(shape: &Shape, incarnations: u32) -> Vec<WorkerId> {
 }
 
 impl Tally {
+    /// For a kernel of which it is only asked whether it is noticed.
+    pub(super) fn stopping_at_first() -> Self {
+        Tally { stops_at_first: true, ..Tally::default() }
+    }
+
     /// Runs one schedule more.
-    pub(super) fn run(&mut self, shape: &Shape, schedule: Schedule) -> Outcome<TinyTraining> {
+    pub(super) fn run(&mut self, shape: &Shape, schedule: Schedule) {
+        if self.stops_at_first && self.bad_runs > 0 {
+            return;
+        }
         let schedule = bounded(schedule);
         let (outcome, violations) = run(shape, &schedule);
         self.runs += 1;
@@ -110,7 +120,6 @@ impl Tally {
             let first = || (0, outcome.replay(&schedule));
             self.violations.entry(violation).or_insert_with(first).0 += 1;
         }
-        outcome
     }
 
     /// Fails with a schedule that is as small as possible and replays the failure exactly, when there is one.
@@ -144,8 +153,7 @@ impl fmt::Display for Tally {
 }
 
 /// Every single death at every point, of everybody, in every way.
-pub(super) fn singles(shape: &Shape) -> Tally {
-    let mut tally = Tally::default();
+pub(super) fn singles(shape: &Shape, mut tally: Tally) -> Tally {
     for (at, point) in points(shape, &Schedule::fifo()).into_iter().enumerate() {
         for Kill { at, victim, way } in deaths_at(shape, at, point, Others::Everybody(1)) {
             tally.run(shape, Schedule::fifo().kill(at, victim, way));
@@ -173,32 +181,36 @@ fn one_more(shape: &Shape, begun: &Schedule, others: Others) -> Vec<Schedule> {
 }
 
 /// Every second death after this first one, over the points of the run that the first one made; every `stride`th of them.
-pub(super) fn seconds(shape: &Shape, first: Kill, others: Others, stride: usize) -> Tally {
-    let mut tally = Tally::default();
+pub(super) fn seconds(
+    shape: &Shape,
+    first: Kill,
+    others: Others,
+    stride: usize,
+    tally: &mut Tally,
+) {
+    if tally.stops_at_first && tally.bad_runs > 0 {
+        return;
+    }
     let begun = Schedule::fifo().kill(first.at, first.victim, first.way);
     for pair in one_more(shape, &begun, others).into_iter().step_by(stride) {
         tally.run(shape, pair);
     }
-    tally
 }
 
 /// Third deaths after this first one: every `stride`th third one of every `stride`th second one.
-pub(super) fn thirds(shape: &Shape, first: Kill, stride: usize) -> Tally {
-    let mut tally = Tally::default();
+pub(super) fn thirds(shape: &Shape, first: Kill, stride: usize, tally: &mut Tally) {
     let begun = Schedule::fifo().kill(first.at, first.victim, first.way);
     for pair in one_more(shape, &begun, Others::Supervisor).into_iter().step_by(stride) {
         for triple in one_more(shape, &pair, Others::Supervisor).into_iter().step_by(stride) {
             tally.run(shape, triple);
         }
     }
-    tally
 }
 
-/// Random orders from these seeds, each with at most so many random deaths.
-pub(super) fn random(shape: &Shape, seeds: std::ops::Range<u64>, deaths: u32) -> Tally {
-    let mut tally = Tally::default();
+/// Random orders from these seeds, each with at most so many random deaths; every second one loses nudges as well.
+pub(super) fn random(shape: &Shape, seeds: std::ops::Range<u64>, deaths: u32, tally: &mut Tally) {
     for seed in seeds {
-        tally.run(shape, Schedule::seeded(seed).random_kills(deaths));
+        let schedule = Schedule::seeded(seed).random_kills(deaths);
+        tally.run(shape, if seed % 2 == 0 { schedule } else { schedule.lossy() });
     }
-    tally
 }

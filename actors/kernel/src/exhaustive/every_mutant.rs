@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 
 /// Where a mutant is noticed, from the cheapest to the dearest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
+pub(super) enum Stage {
     Undisturbed,
     Singles,
     PairsSample,
@@ -23,7 +23,7 @@ enum Stage {
 }
 
 /// The first stage that must notice each mutant.
-const TABLE: [(Mutant, Stage); 11] = [
+pub(super) const TABLE: [(Mutant, Stage); 11] = [
     (Mutant::ReduceWithoutOne, Stage::Undisturbed),
     (Mutant::ReduceOnLast, Stage::Singles),
     (Mutant::AcceptFromFenced, Stage::Singles),
@@ -44,34 +44,43 @@ const SECONDS_STRIDE: usize = 5;
 const SEEDS: u64 = 1_000;
 const DEATHS: u32 = 6;
 
-fn pairs_sample(shape: &Shape) -> Tally {
-    let mut tally = Tally::default();
+/// Goes on with a tally.
+type Campaign = fn(&Shape, Tally) -> Tally;
+
+fn pairs_sample(shape: &Shape, mut tally: Tally) -> Tally {
     for first in firsts(shape).into_iter().step_by(FIRSTS_STRIDE) {
-        tally.add(seconds(shape, first, Others::Supervisor, SECONDS_STRIDE));
+        seconds(shape, first, Others::Supervisor, SECONDS_STRIDE, &mut tally);
     }
     tally
 }
 
-/// Runs the stages in order, up to the first that notices.
-fn notice(shape: &Shape, report: &mut String) -> Option<Stage> {
-    let undisturbed = run(shape, &Schedule::fifo()).1;
-    let _ = write!(report, "undisturbed {}", undisturbed.len());
-    if !undisturbed.is_empty() {
-        return Some(Stage::Undisturbed);
-    }
-    let stages: [(Stage, &dyn Fn() -> Tally); 3] = [
-        (Stage::Singles, &|| singles(shape)),
-        (Stage::PairsSample, &|| pairs_sample(shape)),
-        (Stage::Random, &|| random(shape, 0..SEEDS, DEATHS)),
+fn random_orders(shape: &Shape, mut tally: Tally) -> Tally {
+    random(shape, 0..SEEDS, DEATHS, &mut tally);
+    tally
+}
+
+/// Runs the stages in order, up to the first that notices; `so_far` is the tally that each begins with.
+pub(super) fn notice(
+    shape: &Shape,
+    so_far: fn() -> Tally,
+    report: &mut String,
+) -> Option<(Stage, Tally)> {
+    let stages: [(Stage, Campaign); 4] = [
+        (Stage::Undisturbed, |shape, mut tally| {
+            tally.run(shape, Schedule::fifo());
+            tally
+        }),
+        (Stage::Singles, singles),
+        (Stage::PairsSample, pairs_sample),
+        (Stage::Random, random_orders),
     ];
-    for (stage, tally) in stages {
-        let tally = tally();
-        let kinds: Vec<_> =
-            tally.violations.iter().map(|(v, (n, _))| format!("{v:?} {n}")).collect();
-        let (bad, runs, kinds) = (tally.bad_runs, tally.runs, kinds.join(", "));
+    for (stage, campaign) in stages {
+        let tally = campaign(shape, so_far());
+        let kinds = tally.violations.iter().map(|(kind, (n, _))| format!("{kind:?} {n}"));
+        let (bad, runs, kinds) = (tally.bad_runs, tally.runs, kinds.collect::<Vec<_>>().join(", "));
         let _ = write!(report, " | {stage:?} {bad} of {runs} [{kinds}]");
         if bad > 0 {
-            return Some(stage);
+            return Some((stage, tally));
         }
     }
     None
@@ -83,8 +92,10 @@ fn every_mutant_is_noticed_by_the_stage_that_is_stated_for_it() {
     let mut wrong = Vec::new();
     for (mutant, stated) in TABLE {
         let mut report = String::new();
-        let noticed = mutant::with(mutant, || notice(&shape, &mut report));
-        println!("{mutant:?}: {report}");
+        let so_far = Tally::stopping_at_first;
+        let noticed = mutant::with(mutant, || notice(&shape, so_far, &mut report));
+        println!("{mutant:?}{report}");
+        let noticed = noticed.map(|(stage, _)| stage);
         if noticed != Some(stated) {
             wrong.push((mutant, stated, noticed));
         }
@@ -95,14 +106,15 @@ fn every_mutant_is_noticed_by_the_stage_that_is_stated_for_it() {
 #[test]
 fn no_stage_notices_anything_in_the_kernel_as_it_is() {
     let mut report = String::new();
-    assert_eq!(notice(&Shape::default(), &mut report), None, "{report}");
+    let noticed = notice(&Shape::default(), Tally::default, &mut report);
+    assert!(noticed.is_none(), "{report}");
 }
 
 #[test]
 fn what_fails_is_shrunk_and_its_line_replays_it_exactly() {
     let shape = Shape::default();
     mutant::with(Mutant::ReuseIncarnation, || {
-        let tally = random(&shape, 0..SEEDS, DEATHS);
+        let tally = random_orders(&shape, Tally::default());
         let violation = Violation::IncarnationReused;
         let (_, first) = &tally.violations[&violation];
         let fails = |schedule: &Schedule| run(&shape, schedule).1.contains(&violation);

@@ -1,11 +1,12 @@
 //! What takes minutes: all pairs, triples by sample, a million random orders; and the replay of one schedule.
 
 use super::{
-    campaign::{Others, Tally, firsts, points, random, run, seconds, singles},
+    campaign::{Others, Tally, firsts, points, random, run, seconds, singles, thirds},
+    every_mutant::{TABLE, notice},
     tiny_training::Shape,
 };
 use crate::{
-    Pulse, Schedule,
+    Pulse, Schedule, Sharing, Strategy,
     host::Kill,
     mutant::{self, Mutant},
 };
@@ -22,7 +23,7 @@ fn timed<R>(run: impl FnOnce() -> R) -> (R, Duration) {
 }
 
 /// Shares `parts` among as many threads as there are processors.
-fn in_parallel(parts: usize, part: impl Fn(usize) -> Tally + Sync) -> Tally {
+fn in_parallel(parts: usize, part: impl Fn(usize, &mut Tally) + Sync) -> Tally {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);
     let work = || {
@@ -32,7 +33,7 @@ fn in_parallel(parts: usize, part: impl Fn(usize) -> Tally + Sync) -> Tally {
             if n >= parts {
                 return tally;
             }
-            tally.add(part(n));
+            part(n, &mut tally);
         }
     };
     std::thread::scope(|scope| {
@@ -57,10 +58,12 @@ fn report(name: &str, shape: &Shape, campaign: impl FnOnce() -> Tally) {
 fn long_all_pairs_of_deaths_change_nothing() {
     let shape = Shape::default();
     println!("{} points undisturbed", points(&shape, &Schedule::fifo()).len());
-    report("singles, one thread", &shape, || singles(&shape));
+    report("singles, one thread", &shape, || singles(&shape, Tally::default()));
     let firsts = firsts(&shape);
     report(&format!("all pairs after {} first deaths", firsts.len()), &shape, || {
-        in_parallel(firsts.len(), |n| seconds(&shape, firsts[n], Others::Supervisor, 1))
+        in_parallel(firsts.len(), |n, tally| {
+            seconds(&shape, firsts[n], Others::Supervisor, 1, tally);
+        })
     });
 }
 
@@ -70,7 +73,9 @@ fn long_pairs_whose_second_death_hits_anybody_anywhere_change_nothing() {
     let shape = Shape::default();
     let firsts: Vec<Kill> = firsts(&shape).into_iter().step_by(7).collect();
     report("pairs, every 7th first, anybody second", &shape, || {
-        in_parallel(firsts.len(), |n| seconds(&shape, firsts[n], Others::Everybody(2), 1))
+        in_parallel(firsts.len(), |n, tally| {
+            seconds(&shape, firsts[n], Others::Everybody(2), 1, tally);
+        })
     });
 }
 
@@ -81,7 +86,7 @@ fn long_a_sample_of_triples_changes_nothing() {
     let shape = Shape::default();
     let firsts: Vec<Kill> = firsts(&shape).into_iter().step_by(11).collect();
     report("triples, sample", &shape, || {
-        in_parallel(firsts.len(), |n| super::campaign::thirds(&shape, firsts[n], 31))
+        in_parallel(firsts.len(), |n, tally| thirds(&shape, firsts[n], 31, tally))
     });
 }
 
@@ -91,10 +96,40 @@ fn long_a_million_random_orders_change_nothing() {
     let shape = Shape::default();
     for (deaths, blocks) in [(0, 200), (6, 800)] {
         report(&format!("random orders, up to {deaths} deaths"), &shape, || {
-            in_parallel(blocks, |n| {
-                random(&shape, n as u64 * 1_000..(n as u64 + 1) * 1_000, deaths)
+            in_parallel(blocks, |n, tally| {
+                let first = n as u64 * 1_000;
+                random(&shape, first..first + 1_000, deaths, tally);
             })
         });
+    }
+}
+
+#[test]
+#[ignore = "a minute or more: see exhaustive/mod.rs"]
+fn long_every_single_death_in_pools_of_many_shapes_changes_nothing() {
+    for workers in [1, 2, 3] {
+        for window in [1, 2, 4] {
+            for sharing in [Sharing::IdleSlotsHelp, Sharing::OwnersOnly] {
+                for strategy in [Strategy::OneForOne, Strategy::RestForOne, Strategy::OneForAll] {
+                    let shape = Shape { workers, window, sharing, strategy, backoff_ms: 0 };
+                    let name =
+                        format!("{workers} workers, window {window}, {sharing:?}, {strategy:?}");
+                    report(&name, &shape, || singles(&shape, Tally::default()));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "a minute or more: see exhaustive/mod.rs"]
+fn long_in_how_many_runs_each_mutant_is_noticed() {
+    let shape = Shape::default();
+    for (mutant, _) in TABLE {
+        let mut report = String::new();
+        let noticed = mutant::with(mutant, || notice(&shape, Tally::default, &mut report));
+        println!("{mutant:?}{report}");
+        assert!(noticed.is_some());
     }
 }
 

@@ -31,7 +31,7 @@ use crate::{
 };
 use std::{future::Future, time::Duration};
 
-/// The supervisor looks around at least so often: a lease given meanwhile may have moved its deadline.
+/// On threads the supervisor looks around at least so often: a lease given meanwhile may have moved its deadline.
 const LOOK_AROUND_MS: Ms = 20;
 
 /// How an actor's life ended; none for a thread that is to be lost without a word.

@@ -101,6 +101,8 @@ pub struct Schedule {
     pub kills: Vec<Kill>,
     /// So many deaths more, of random actors at random points in random ways, drawn from the order's seed.
     pub random_kills: u32,
+    /// Nudges of workers (hints among them) are lost now and then, as on threads when a mailbox is full.
+    pub is_lossy: bool,
     /// A run with more points than this is stuck.
     pub points_max: usize,
 }
@@ -109,7 +111,8 @@ impl Schedule {
     /// Nobody dies, and who could go on first goes on first.
     pub fn fifo() -> Self {
         let kills = Vec::new();
-        Schedule { order: Order::Fifo, kills, random_kills: 0, points_max: POINTS_MAX }
+        let order = Order::Fifo;
+        Schedule { order, kills, random_kills: 0, is_lossy: false, points_max: POINTS_MAX }
     }
 
     /// Nobody dies, and who goes on is drawn from a seed.
@@ -121,6 +124,13 @@ impl Schedule {
     #[must_use]
     pub fn kill(mut self, at: usize, victim: Victim, way: Way) -> Self {
         self.kills.push(Kill { at, victim, way });
+        self
+    }
+
+    /// Nudges are lost now and then.
+    #[must_use]
+    pub fn lossy(mut self) -> Self {
+        self.is_lossy = true;
         self
     }
 
@@ -158,6 +168,9 @@ impl fmt::Display for Schedule {
             Order::Fifo => f.write_str("fifo")?,
             Order::Seeded(seed) => write!(f, "seed {seed}")?,
         }
+        if self.is_lossy {
+            f.write_str(" lossy")?;
+        }
         if self.random_kills > 0 {
             write!(f, " random {}", self.random_kills)?;
         }
@@ -171,7 +184,7 @@ impl fmt::Display for Schedule {
 /// A line that is no schedule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no schedule: `{0}`: write `fifo 12 running panic` or `seed 7 random 2 40 2/0#1 hang, 50 supervisor error`"
+    "no schedule: `{0}`: write `fifo 12 running panic` or `seed 7 lossy random 2 40 2/0#1 hang, 50 supervisor error`"
 )]
 pub struct NoSchedule(String);
 
@@ -190,6 +203,7 @@ fn read(line: &str) -> Option<Schedule> {
         "seed" => Schedule::seeded(words.next()?.parse().ok()?),
         _ => return None,
     };
+    schedule.is_lossy = words.next_if_eq(&"lossy").is_some();
     if words.next_if_eq(&"random").is_some() {
         schedule.random_kills = words.next()?.parse().ok()?;
     }
@@ -223,7 +237,7 @@ mod tests {
         for line in [
             "fifo",
             "seed 7",
-            "seed 7 random 6",
+            "seed 7 lossy random 6",
             "fifo 12 running panic",
             "seed 3 1 supervisor error, 12 2/0#1 hang, 12 running silent, 40 0/1#3 lost-thread",
         ] {

@@ -3,7 +3,6 @@
 //! The actors' futures reach the world through a `RefCell` that is never borrowed while one of them is polled or dropped.
 
 use super::{
-    super::LOOK_AROUND_MS,
     history::Seen,
     schedule::{ActorId, Kill, Order, Point, Schedule, Victim, Way},
 };
@@ -73,6 +72,9 @@ pub enum Ending {
 /// One in so many points is a random death, while there are some left.
 const RANDOM_KILL_EVERY: u32 = 24;
 
+/// One in so many nudges is lost where they may be.
+const LOST_NUDGE_EVERY: u32 = 4;
+
 pub(in crate::host) struct World<F: Flow> {
     pub(in crate::host) core: Core<F>,
     pub(in crate::host) now: Ms,
@@ -91,6 +93,7 @@ pub(in crate::host) struct World<F: Flow> {
     pub(in crate::host) ending: Option<Ending>,
     order: Option<Stream>,
     deaths: Stream,
+    losses: Option<Stream>,
     planned: Vec<Kill>,
     random_left: u32,
     pub(in crate::host) kills: Vec<Kill>,
@@ -110,7 +113,7 @@ impl<F: Flow> World<F> {
             Order::Fifo => None,
             Order::Seeded(seed) => Some(seed),
         };
-        // Two streams: a run whose random deaths are replayed as planned ones keeps its order.
+        // Streams of their own: a run whose random deaths are replayed as planned ones keeps its order.
         let stream = |item| Stream::new(seed.unwrap_or(0), Purpose::Chaos, 0, item);
         World {
             core,
@@ -127,6 +130,7 @@ impl<F: Flow> World<F> {
             ending: None,
             order: seed.map(|_| stream(0)),
             deaths: stream(1),
+            losses: schedule.is_lossy.then(|| stream(2)),
             planned: schedule.kills.clone(),
             random_left: schedule.random_kills,
             kills: Vec::new(),
@@ -195,14 +199,20 @@ impl<F: Flow> World<F> {
     }
 
     pub(in crate::host) fn nudge_all_but(&mut self, me: usize) {
-        (0..self.actors.len()).filter(|&id| id != me).for_each(|id| self.nudge(id));
+        for id in (0..self.actors.len()).filter(|&id| id != me) {
+            if !self.loses_nudge() {
+                self.nudge(id);
+            }
+        }
+    }
+
+    fn loses_nudge(&mut self) -> bool {
+        self.losses.as_mut().is_some_and(|losses| losses.next_below(LOST_NUDGE_EVERY) == 0)
     }
 
     /// Time passes until the supervisor is needed. False when it never will be.
     pub(in crate::host) fn pass_time(&mut self) -> bool {
-        // On threads, too, a supervisor that knows of no deadline looks around for ends that it was not woken for.
-        let look_around = (!self.exits.is_empty()).then_some(self.now + LOOK_AROUND_MS);
-        let deadline = self.core.next_deadline().into_iter().chain(look_around).min();
+        let deadline = self.core.next_deadline();
         if let Some(deadline) = deadline {
             self.now = self.now.max(deadline);
             self.nudge(self.supervisor);
@@ -361,7 +371,8 @@ impl<F: Flow> World<F> {
     }
 
     pub(in crate::host) fn hint(&mut self, worker: WorkerId) {
-        if let Some(id) = self.find(Victim::Actor(ActorId::Worker(worker)), 0) {
+        let id = self.find(Victim::Actor(ActorId::Worker(worker)), 0);
+        if let Some(id) = id.filter(|_| !self.loses_nudge()) {
             self.nudge(id);
         }
     }
