@@ -234,13 +234,18 @@ pub struct ChaosArgs {
 
 /// `planaria scale`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  planaria scale train 4       four workers, from now on
+  planaria scale auto          workers move to the stage that is the bottleneck
+  planaria scale manual        pools keep the sizes that they have")]
 pub struct ScaleArgs {
-    /// The stage: `train`, say.
+    /// The stage: `train`, say; or `auto` or `manual`, for all of them.
     #[arg(value_name = "STAGE")]
     pub stage: String,
     /// How many workers there are to be.
-    #[arg(value_name = "WORKERS", value_parser = clap::value_parser!(u16).range(1..))]
-    pub workers: u16,
+    #[arg(value_name = "WORKERS", value_parser = clap::value_parser!(u16).range(1..),)]
+    pub workers: Option<u16>,
     /// Which runtime.
     #[command(flatten)]
     pub target: Target,

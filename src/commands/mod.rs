@@ -60,6 +60,8 @@ pub enum CommandError {
     Interrupted,
     #[error("cannot begin the chaos")]
     Chaos(#[source] planaria_stages::KillError),
+    #[error("how many workers is `{stage}` to have? `planaria scale {stage} 4`, say")]
+    HowMany { stage: String },
     #[error("cannot write the report")]
     Report(#[source] Box<dyn Error + Send + Sync>),
     #[error("cannot use the model file")]
@@ -80,6 +82,7 @@ impl CommandError {
             | CommandError::Config(_)
             | CommandError::ToldInJson
             | CommandError::Explain { .. }
+            | CommandError::HowMany { .. }
             | CommandError::ReportPath { .. } => 2,
             // A path that can never be a socket is a wrong flag; one in use is bad luck.
             CommandError::Socket(SocketError::TooLong { .. }) => 2,

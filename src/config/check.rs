@@ -59,6 +59,7 @@ fn read(reading: &Reading<'_>, root: &mut Section<'_>) -> Config {
     let test_items = source_section.whole_or_none("test_items", 1..=u64::MAX);
     source_section.finish();
     let supervision = pools::read_supervision(root.section("supervision"));
+    let (pools, autoscale) = pools::read(root.section("pools"), supervision.restarts);
     let pipeline = PipelineSettings {
         seed,
         config_sha256: String::new(),
@@ -73,7 +74,8 @@ fn read(reading: &Reading<'_>, root: &mut Section<'_>) -> Config {
         evaluate: evaluate(root.section("evaluate")),
         baselines: baselines(root.section("baselines")),
         predict: predict(root.section("predict")),
-        pools: pools::read(root.section("pools"), supervision.restarts),
+        pools,
+        autoscale,
         supervision,
         state_dir: state_dir(root.section("state")),
     };

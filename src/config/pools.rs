@@ -42,11 +42,12 @@ fn default_pool(stage: StageKind) -> PoolSettings {
     }
 }
 
-/// Reads `[pools]` and its sections; `restarts` is what `[supervision]` says of them.
+/// Reads `[pools]` and its sections, and whether workers move; `restarts` is what `[supervision]` says of them.
 pub(super) fn read(
     mut section: Section<'_>,
     restarts: RestartSettings,
-) -> BTreeMap<StageKind, PoolSettings> {
+) -> (BTreeMap<StageKind, PoolSettings>, bool) {
+    let autoscale = section.choice("autoscale", false, &[("on", true), ("off", false)]);
     let every = Every {
         workers: section.whole_or_none("workers", 1..=WORKERS_MAX),
         window: section.whole_or_none("window", 1..=WINDOW_MAX),
@@ -59,7 +60,7 @@ pub(super) fn read(
     };
     let pools = STAGES.map(|stage| (stage, pool(section.section(stage.name()), stage, &every)));
     section.finish();
-    pools.into()
+    (pools.into(), autoscale)
 }
 
 /// What `[pools]` itself says, for every stage.

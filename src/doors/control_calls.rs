@@ -33,6 +33,8 @@ pub trait Controlled: Clone + 'static {
     fn events(&self, since: u64, most: usize) -> EventPage;
     /// Gives a stage another number of workers.
     fn scale(&self, stage: &str, workers: u16) -> Result<Scaled, ScaleError>;
+    /// Lets workers move to the bottleneck, or stay.
+    fn autoscale(&self, on: bool);
     /// Begins the drain, and with it the end of the process.
     fn stop(&self);
 }
@@ -143,6 +145,11 @@ pub async fn answer<C: Controlled>(call: Call, runtime: &C, pong: &Pong) -> Resu
         }
         Call::Events(wanted) => value(&runtime.events(wanted.since, EVENTS_MAX)),
         Call::Scale(order) => value(&runtime.scale(&order.stage, order.workers)?),
+        Call::Autoscale(order) => {
+            runtime.autoscale(order.on);
+            tracing::info!(on = order.on, "automatic scaling ordered");
+            value(&order)
+        }
         Call::Stop => {
             tracing::info!("stop ordered");
             runtime.stop();

@@ -15,8 +15,8 @@ use crate::config::nearest;
 pub const PROTOCOL_VERSION: u32 = 1;
 
 /// Every method, as `nearest` knows them.
-pub const METHODS: [&str; 8] =
-    ["ping", "status", "events", "predict", "kill", "chaos", "scale", "stop"];
+pub const METHODS: [&str; 9] =
+    ["ping", "status", "events", "predict", "kill", "chaos", "scale", "autoscale", "stop"];
 
 /// Events that one answer may hold.
 pub const EVENTS_MAX: usize = 1000;
@@ -50,6 +50,8 @@ pub enum Call {
     Chaos(ChaosPlan),
     /// Another number of workers for a stage.
     Scale(ScaleOrder),
+    /// Workers that move to the bottleneck by themselves, or stay.
+    Autoscale(AutoscaleOrder),
     /// A drain, and then the end.
     Stop,
 }
@@ -70,6 +72,14 @@ pub struct ScaleOrder {
     pub stage: String,
     /// How many workers there are to be.
     pub workers: u16,
+}
+
+/// The parameters of `autoscale`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AutoscaleOrder {
+    /// Whether workers move.
+    pub on: bool,
 }
 
 /// A picture as a client sends it: decoded from base64, not yet from its image format.
@@ -183,6 +193,7 @@ fn call(mut object: Map<String, Value>) -> Result<Call, Refusal> {
         "status" => no_params(params, Call::Status),
         "events" => Ok(Call::Events(typed("events", params)?)),
         "scale" => Ok(Call::Scale(typed("scale", params)?)),
+        "autoscale" => Ok(Call::Autoscale(typed("autoscale", params)?)),
         "stop" => no_params(params, Call::Stop),
         "predict" => predict(params),
         "kill" => Ok(Call::Kill(typed("kill", params)?)),

@@ -51,6 +51,10 @@ impl Controlled for Runtime {
         self.pipeline.scale(stage, workers)
     }
 
+    fn autoscale(&self, on: bool) {
+        self.pipeline.autoscale(on);
+    }
+
     fn stop(&self) {
         self.stop.ask();
     }

@@ -53,6 +53,7 @@ pub(crate) fn settings(state_dir: &Path) -> PipelineSettings {
             deadline_ms: 300_000,
         },
         pools: STAGES.into_iter().map(|kind| (kind, pool(kind))).collect(),
+        autoscale: false,
         supervision: SupervisionSettings {
             restarts: RestartSettings {
                 restarts_max: 1_000_000,

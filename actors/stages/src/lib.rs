@@ -27,6 +27,7 @@ pub mod results;
 pub mod events;
 pub mod chaos;
 pub mod pipeline;
+pub mod rehearsal;
 mod view;
 
 pub use chaos::ChaosPlan;

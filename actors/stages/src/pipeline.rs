@@ -15,12 +15,13 @@ use crate::{
     view,
 };
 use planaria_durable::DurableError;
-use planaria_kernel::{ActixHost, Target};
+use planaria_kernel::{ActixHost, Autoscale, Target};
 use serde::{Deserialize, Serialize};
 use std::{
+    num::NonZero,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -30,6 +31,9 @@ use tokio::sync::oneshot;
 /// How often a draining pipeline is looked at.
 const DRAIN_LOOK: Duration = Duration::from_millis(10);
 
+/// How often automatic scaling looks for the bottleneck.
+const AUTOSCALE_LOOK: Duration = Duration::from_millis(500);
+
 /// A running pipeline. Clones are the same pipeline.
 #[derive(Clone)]
 pub struct Pipeline(Arc<Shared>);
@@ -38,6 +42,7 @@ struct Shared {
     host: ActixHost<PipelineFlow>,
     plan: Arc<Plan>,
     chaos_left: AtomicU64,
+    autoscale: Mutex<Option<Autoscale>>,
 }
 
 /// How an actor is made to die.
@@ -169,7 +174,12 @@ impl Pipeline {
             PipelineFlow::new(plan.clone()),
             PipelineFlow::begin,
         )?;
-        Ok(Pipeline(Arc::new(Shared { host, plan, chaos_left: AtomicU64::new(0) })))
+        let autoscale = plan.settings.autoscale;
+        let shared =
+            Shared { host, plan, chaos_left: AtomicU64::new(0), autoscale: Mutex::default() };
+        let pipeline = Pipeline(Arc::new(shared));
+        pipeline.autoscale(autoscale);
+        Ok(pipeline)
     }
 
     /// A moment of the pipeline.
@@ -248,6 +258,16 @@ impl Pipeline {
         let from = self.0.host.read(|core| core.pools()[usize::from(at.0)].wanted());
         self.0.host.scale(at, workers)?;
         Ok(Scaled { stage: stage.to_owned(), from, to: workers })
+    }
+
+    /// Lets workers move to the stage that is the bottleneck, within the cores there are, or lets pools keep their sizes. Results
+    /// do not change. Call it in the task that the pipeline was started in.
+    pub fn autoscale(&self, on: bool) {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let cores = u16::try_from(cores).unwrap_or(u16::MAX);
+        let task = on.then(|| self.0.host.autoscale(cores, AUTOSCALE_LOOK));
+        // A pointer is replaced whole: a panic elsewhere cannot leave it half changed.
+        *self.0.autoscale.lock().unwrap_or_else(PoisonError::into_inner) = task;
     }
 
     /// What happened to actors and items, from event `since` on, at most `most` of it.

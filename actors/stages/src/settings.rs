@@ -38,6 +38,8 @@ pub struct PipelineSettings {
     pub predict: PredictSettings,
     /// One pool a stage: every stage has an entry.
     pub pools: BTreeMap<StageKind, PoolSettings>,
+    /// Whether workers move to the stage that is the bottleneck.
+    pub autoscale: bool,
     /// How failures are answered.
     pub supervision: SupervisionSettings,
     /// The folder of models and other state.

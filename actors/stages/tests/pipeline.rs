@@ -53,6 +53,7 @@ fn settings(state_dir: &Path) -> PipelineSettings {
             deadline_ms: 120_000,
         },
         pools: STAGES.into_iter().map(|kind| (kind, pool(kind))).collect(),
+        autoscale: false,
         supervision: SupervisionSettings {
             restarts: RestartSettings {
                 restarts_max: 10_000,
@@ -199,6 +200,13 @@ fn scaling_up_and_down_in_the_middle_changes_nothing() {
     });
     assert_eq!(hash(&results), hash(&quiet));
     assert_eq!(results.items.committed, quiet.items.committed);
+}
+
+#[test]
+fn workers_that_move_by_themselves_change_nothing() {
+    let quiet = run(|_| {}, None);
+    let moving = run(|settings| settings.autoscale = true, None);
+    assert_eq!(hash(&moving), hash(&quiet));
 }
 
 #[test]

@@ -68,6 +68,8 @@ impl Controlled for StandIn {
         Err(ScaleError::Stopped)
     }
 
+    fn autoscale(&self, _: bool) {}
+
     fn stop(&self) {
         self.stops.fetch_add(1, Ordering::SeqCst);
     }
