@@ -23,16 +23,12 @@ use crate::{
     failpoint::{Exit, ExitCause, Failpoint, Interrupt},
     flow::Flow,
     ids::ItemId,
-    intensity::Ms,
     messages::{Action, PulseReading, Reply, Request, SupervisorEvent},
     pulse::Pulse,
     slot::WorkerId,
     worker::WorkerError,
 };
 use std::{future::Future, time::Duration};
-
-/// On threads the supervisor looks around at least so often: a lease given meanwhile may have moved its deadline.
-const LOOK_AROUND_MS: Ms = 20;
 
 /// How an actor's life ended; none for a thread that is to be lost without a word.
 fn exit_cause(end: Result<(), WorkerError>) -> Option<ExitCause> {
