@@ -13,6 +13,7 @@ mod first_run;
 mod same_result;
 mod second_terminal;
 mod kill_an_actor;
+mod scale_a_stage;
 mod serve;
 mod kill_nine;
 mod bad_data;
