@@ -22,6 +22,8 @@ pub(super) struct Tally {
     pub(super) runs: u64,
     pub(super) points: u64,
     pub(super) bad_runs: u64,
+    /// The longest run by the virtual clock.
+    pub(super) longest_ms: u64,
     /// Nothing more is run after the first violation.
     pub(super) stops_at_first: bool,
     /// Each violation: how often, and the first schedule.
@@ -116,6 +118,7 @@ impl Tally {
         self.runs += 1;
         self.points += outcome.points.len() as u64;
         self.bad_runs += u64::from(!violations.is_empty());
+        self.longest_ms = self.longest_ms.max(outcome.now);
         for violation in violations {
             let first = || (0, outcome.replay(&schedule));
             self.violations.entry(violation).or_insert_with(first).0 += 1;
@@ -135,6 +138,7 @@ impl Tally {
         self.runs += other.runs;
         self.points += other.points;
         self.bad_runs += other.bad_runs;
+        self.longest_ms = self.longest_ms.max(other.longest_ms);
         for (violation, (times, first)) in other.violations {
             self.violations.entry(violation).or_insert((0, first)).0 += times;
         }
@@ -143,8 +147,9 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tally { runs, points, bad_runs, .. } = self;
-        write!(f, "{runs} runs, {points} points, {bad_runs} runs with a violation")?;
+        let Tally { runs, points, bad_runs, longest_ms, .. } = self;
+        write!(f, "{runs} runs, {points} points, at most {longest_ms} virtual ms, ")?;
+        write!(f, "{bad_runs} runs with a violation")?;
         for (violation, (times, first)) in &self.violations {
             write!(f, "\n    {violation:?}: {times}, first: {first}")?;
         }

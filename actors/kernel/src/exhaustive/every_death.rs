@@ -37,6 +37,9 @@ fn an_undisturbed_run_keeps_every_promise_and_has_points_of_every_kind() {
         assert!(points >= least, "{at:?}: {points} points, at least {least} are to be there");
     }
     println!("{} points", outcome.points.len());
+    for at in Failpoint::ALL {
+        assert!(POINTS_MIN.iter().any(|(_, known, _)| *known == at), "{at:?} is asked for");
+    }
 }
 
 #[test]

@@ -29,7 +29,13 @@ pub(super) enum Violation {
     HealthyWorkerFenced,
     IncarnationReused,
     CountsDoNotAddUp,
+    TooSlow,
 }
+
+/// Work takes no time here, so a death costs what it takes to notice it: half of `hang_after_ms` until an idle worker is asked
+/// whether it lives, all of it until its silence is taken for death, then its backoff; lost nudges cost a little as well.
+const MS_A_DEATH: u64 = 200;
+const MS_ANYWAY: u64 = 150;
 
 static REFERENCE: LazyLock<Vec<u32>> = LazyLock::new(reference);
 
@@ -62,6 +68,8 @@ pub(super) fn judge(shape: &Shape, outcome: &Outcome<TinyTraining>) -> BTreeSet<
     };
     let most = worker_deaths.count() * lost_with_each * usize::from(shape.window);
     record.expect(record.leased_again <= most, Violation::RedeliveredTooMuch);
+    let time = MS_ANYWAY + MS_A_DEATH * outcome.kills.len() as u64;
+    record.expect(outcome.now <= time, Violation::TooSlow);
     let ending = match &outcome.ending {
         Ending::Over => None,
         Ending::Escalated(_) => Some(Violation::Escalated),
