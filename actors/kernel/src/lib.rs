@@ -37,11 +37,16 @@ pub mod autoscale;
 #[cfg(test)]
 mod exhaustive;
 
+/// The examples of the README run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[cfg(panic = "abort")]
 compile_error!("panic = \"abort\" defeats all isolation between actors: build with unwinding");
 
-pub use autoscale::Autoscale;
 pub use self::core::Core;
+pub use autoscale::Autoscale;
 pub use escalation::{Escalation, Supervision};
 pub use events::{Event, EventLog, Numbered};
 pub use failpoint::{Death, ExitCause, Failpoint, Interrupt};
