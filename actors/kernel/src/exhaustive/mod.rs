@@ -7,7 +7,7 @@
 //!
 //! The long runs, and the replay of a schedule that a failing test has printed:
 //! ```text
-//! cargo test --release -p planaria-kernel --lib long_ -- --ignored --nocapture --test-threads 1
+//! cargo test --release -p planaria-kernel --lib long_runs::long_ -- --ignored --nocapture --test-threads 1
 //! PLANARIA_SCHEDULE='fifo 12 running hang' cargo test -p planaria-kernel --lib replay_ -- --ignored --nocapture
 //! ```
 

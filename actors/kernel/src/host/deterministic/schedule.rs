@@ -101,7 +101,7 @@ pub struct Schedule {
     pub kills: Vec<Kill>,
     /// So many deaths more, of random actors at random points in random ways, drawn from the order's seed.
     pub random_kills: u32,
-    /// Nudges of workers (hints among them) are lost now and then, as on threads when a mailbox is full.
+    /// Nudges of workers (hints among them) are lost now and then, a few in a row at most, as on threads when a mailbox is full.
     pub is_lossy: bool,
     /// A run with more points than this is stuck.
     pub points_max: usize,

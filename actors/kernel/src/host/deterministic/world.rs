@@ -48,6 +48,8 @@ pub(in crate::host) struct Actor {
     pub(in crate::host) at: Failpoint,
     /// It was woken and has not looked yet: at most once, however often.
     pub(in crate::host) is_woken: bool,
+    /// Its last nudges that were lost.
+    lost_in_a_row: u32,
     /// It has an order to obey: nothing suspends it any more.
     pub(in crate::host) is_doomed: bool,
     /// It was killed in the middle of its work: it hangs, or is gone, as soon as the work returns to its host.
@@ -72,8 +74,10 @@ pub enum Ending {
 /// One in so many points is a random death, while there are some left.
 const RANDOM_KILL_EVERY: u32 = 24;
 
-/// One in so many nudges is lost where they may be.
+/// One in so many nudges is lost where they may be, and no more than so many of one actor in a row: who misses every hint for as
+/// long as its pool's patience lasts is taken for dead.
 const LOST_NUDGE_EVERY: u32 = 4;
+const LOST_IN_A_ROW: u32 = 4;
 
 pub(in crate::host) struct World<F: Flow> {
     pub(in crate::host) core: Core<F>,
@@ -155,6 +159,7 @@ impl<F: Flow> World<F> {
             run: Run::Queued,
             at: Failpoint::Started,
             is_woken,
+            lost_in_a_row: 0,
             is_doomed: false,
             fate: None,
         });
@@ -199,15 +204,18 @@ impl<F: Flow> World<F> {
     }
 
     pub(in crate::host) fn nudge_all_but(&mut self, me: usize) {
-        for id in (0..self.actors.len()).filter(|&id| id != me) {
-            if !self.loses_nudge() {
-                self.nudge(id);
-            }
-        }
+        (0..self.actors.len()).filter(|&id| id != me).for_each(|id| self.try_nudge(id));
     }
 
-    fn loses_nudge(&mut self) -> bool {
-        self.losses.as_mut().is_some_and(|losses| losses.next_below(LOST_NUDGE_EVERY) == 0)
+    /// Nudges an actor, unless the nudge is lost.
+    fn try_nudge(&mut self, id: usize) {
+        let losses = self.losses.as_mut().filter(|_| self.actors[id].lost_in_a_row < LOST_IN_A_ROW);
+        if losses.is_some_and(|losses| losses.next_below(LOST_NUDGE_EVERY) == 0) {
+            self.actors[id].lost_in_a_row += 1;
+        } else {
+            self.actors[id].lost_in_a_row = 0;
+            self.nudge(id);
+        }
     }
 
     /// Time passes until the supervisor is needed. False when it never will be.
@@ -371,9 +379,8 @@ impl<F: Flow> World<F> {
     }
 
     pub(in crate::host) fn hint(&mut self, worker: WorkerId) {
-        let id = self.find(Victim::Actor(ActorId::Worker(worker)), 0);
-        if let Some(id) = id.filter(|_| !self.loses_nudge()) {
-            self.nudge(id);
+        if let Some(id) = self.find(Victim::Actor(ActorId::Worker(worker)), 0) {
+            self.try_nudge(id);
         }
     }
 
