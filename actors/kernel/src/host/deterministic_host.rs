@@ -5,9 +5,40 @@
 //! run, one after the other, and what fails once fails always.
 //!
 //! ```
-//! use planaria_kernel::{Schedule, Way, host::Victim};
-//! let schedule = Schedule::fifo().kill(12, Victim::Running, Way::Silent);
-//! assert_eq!("fifo 12 running silent".parse(), Ok(schedule));
+//! # use planaria_kernel::*;
+//! # use std::sync::Arc;
+//! # struct Squares(Vec<u64>);
+//! # impl Flow for Squares {
+//! #     type Input = u64;
+//! #     type Output = u64;
+//! #     fn input(&mut self, _: StageId, item: ItemId) -> u64 { item.0 }
+//! #     fn commit(&mut self, _: StageId, item: ItemId, done: Done<u64>, _: &mut Intake<'_>) {
+//! #         self.0[item.0 as usize] += done.output;
+//! #     }
+//! #     fn give_up(&mut self, _: StageId, _: ItemId, _: &ExitCause, _: &mut Intake<'_>) {}
+//! # }
+//! # struct Squarer;
+//! # impl Worker<Squares> for Squarer {
+//! #     fn handle(&mut self, _: ItemId, n: u64, _: &Pulse) -> Result<u64, WorkerError> { Ok(n * n) }
+//! # }
+//! use planaria_kernel::host::{Ending, Victim};
+//! let squares = |schedule: &Schedule| {
+//!     let squarers: MakeWorker<Squares> = Arc::new(|_| Ok(Box::new(Squarer)));
+//!     let accept = |_: &mut Squares, intake: &mut Intake<'_>| {
+//!         (0..8).for_each(|n| intake.accept(StageId(0), ItemId(n)));
+//!     };
+//!     let (plans, flow) = (vec![PoolPlan::new("square", 2)], Squares(vec![0; 8]));
+//!     DeterministicHost::new(plans, Supervision::default(), vec![squarers], flow, accept)
+//!         .expect("the plan is sound")
+//!         .run(schedule, |_| true)
+//! };
+//! for point in 0..squares(&Schedule::fifo()).points.len() {
+//!     for way in Way::ALL {
+//!         let killed = squares(&Schedule::fifo().kill(point, Victim::Running, way));
+//!         assert_eq!(killed.ending, Ending::Over);
+//!         assert_eq!(killed.core.flow().0, [0, 1, 4, 9, 16, 25, 36, 49], "killed at {point}");
+//!     }
+//! }
 //! ```
 
 use super::{
