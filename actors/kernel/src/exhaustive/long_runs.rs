@@ -136,12 +136,15 @@ fn long_in_how_many_runs_each_mutant_is_noticed() {
 #[test]
 #[ignore = "a measurement: see exhaustive/mod.rs"]
 fn long_a_failpoint_without_an_order_costs_a_relaxed_load_and_increment() {
-    const BEATS: u32 = 100_000_000;
+    const BEATS: u32 = 20_000_000;
+    const ROUNDS: u32 = 10;
     let pulse = Pulse::default();
-    let (ended_well, took) =
-        timed(|| (0..BEATS).all(|_| std::hint::black_box(&pulse).beat().is_ok()));
-    assert!(ended_well && pulse.beats() == u64::from(BEATS));
-    println!("a failpoint: {:.2} ns", took.as_nanos() as f64 / f64::from(BEATS));
+    let beats = || (0..BEATS).all(|_| std::hint::black_box(&pulse).beat().is_ok());
+    let rounds = (0..ROUNDS).map(|_| timed(beats));
+    let best = rounds.inspect(|(all_well, _)| assert!(all_well)).map(|(_, took)| took).min();
+    assert_eq!(pulse.beats(), u64::from(ROUNDS * BEATS));
+    let best = best.expect("there are rounds").as_nanos() as f64 / f64::from(BEATS);
+    println!("a failpoint: {best:.2} ns, the best of {ROUNDS} rounds of {BEATS}");
 }
 
 /// Runs the schedule in `PLANARIA_SCHEDULE` and says what it did; with `PLANARIA_MUTANT=HintOnce` and the like, on a broken kernel.
