@@ -104,21 +104,42 @@ fn long_a_million_random_orders_change_nothing() {
     }
 }
 
-#[test]
-#[ignore = "a minute or more: see exhaustive/mod.rs"]
-fn long_every_single_death_in_pools_of_many_shapes_changes_nothing() {
+/// Pools of 1 to 3 workers, windows of 1, 2 and 4, both kinds of sharing, the three strategies, with and without a backoff.
+fn shapes() -> Vec<Shape> {
+    let mut shapes = Vec::new();
     for workers in [1, 2, 3] {
         for window in [1, 2, 4] {
             for sharing in [Sharing::IdleSlotsHelp, Sharing::OwnersOnly] {
                 for strategy in [Strategy::OneForOne, Strategy::RestForOne, Strategy::OneForAll] {
-                    let shape = Shape { workers, window, sharing, strategy, backoff_ms: 0 };
-                    let name =
-                        format!("{workers} workers, window {window}, {sharing:?}, {strategy:?}");
-                    report(&name, &shape, || singles(&shape, Tally::default()));
+                    for backoff_ms in [0, 10] {
+                        shapes.push(Shape { workers, window, sharing, strategy, backoff_ms });
+                    }
                 }
             }
         }
     }
+    shapes
+}
+
+#[test]
+#[ignore = "a minute or more: see exhaustive/mod.rs"]
+fn long_every_single_death_and_random_orders_in_pools_of_many_shapes_change_nothing() {
+    let shapes = shapes();
+    let in_all = |name: &str, campaign: fn(&Shape) -> Tally| {
+        report(&format!("{} shapes, {name}", shapes.len()), &shapes[0], || {
+            in_parallel(shapes.len(), |n, tally| {
+                let own = campaign(&shapes[n]);
+                own.expect_clean(&shapes[n]);
+                tally.add(own);
+            })
+        });
+    };
+    in_all("singles", |shape| singles(shape, Tally::default()));
+    in_all("random orders, up to 6 deaths", |shape| {
+        let mut tally = Tally::default();
+        random(shape, 0..4_000, 6, &mut tally);
+        tally
+    });
 }
 
 #[test]
