@@ -117,7 +117,7 @@ fn chaos_of_every_kind_changes_nothing_and_loses_nothing() {
     let killed = run(|_| {}, Some(chaos));
     assert_eq!(hash(&killed), hash(&quiet));
     assert_eq!(killed.test, quiet.test);
-    assert!(killed.failures > 10, "somebody died: {}", killed.failures);
+    assert!(killed.failures > 0, "somebody died"); // how many is up to the machine
     assert_eq!(killed.items.accepted, quiet.items.accepted);
     assert_eq!(killed.items.committed, quiet.items.committed);
     assert_eq!(killed.items.dead_lettered, 0);
