@@ -17,7 +17,7 @@ fn settings(state_dir: &Path) -> PipelineSettings {
         window: if kind == StageKind::Train { 1 } else { 2 },
         mailbox: if kind == StageKind::Batch { 4 } else { 256 },
         hang_after_ms: 300,
-        attempts_max: 5,
+        attempts_max: 1_000, // a starved worker may be taken for hung: no item is given up for it
         strategy: Strategy::OneForOne,
         restarts: None,
     };
