@@ -26,7 +26,9 @@ runs=$(grep -oE '[0-9]+ (runs|random orders|pairs of deaths)' "$said" | awk '{ s
     echo "A run with a violation would have ended the script: there was none in $runs runs."
     echo
     echo '```text'
-    grep -vE '^(running|test |$)|^ *(Compiling|Finished|Running)' "$said"
+    # The test runner begins a line, and the test goes on with it.
+    sed -E 's/^test [^ ]+ \.\.\. //' "$said" |
+        grep -vE '^(running|test result|ok$|ignored|$)|^ *(Compiling|Finished|Running)'
     echo '```'
 } >docs/long-kills.md
 
