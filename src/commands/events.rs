@@ -6,10 +6,7 @@ use std::{thread::sleep, time::Duration};
 use super::{CommandError, socket};
 use crate::{
     cli::EventsArgs,
-    doors::{
-        client::{Client, ClientError},
-        control_protocol::EventsWanted,
-    },
+    doors::client::{Client, ClientError},
     views::{self, events},
 };
 
@@ -52,7 +49,6 @@ pub(super) fn events(args: &EventsArgs) -> Result<(), CommandError> {
 }
 
 fn ask(client: &mut Client, since: u64) -> Result<EventPage, ClientError> {
-    let wanted = EventsWanted { since };
-    let answer = client.call("events", serde_json::json!({ "since": wanted.since }))?;
+    let answer = client.call("events", serde_json::json!({ "since": since }))?;
     client.understand(answer)
 }

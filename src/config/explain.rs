@@ -191,35 +191,19 @@ fn source(source: &SourceSettings) -> String {
 
 /// The layers, and how many numbers a sample has in all of them together.
 fn layers(settings: &PipelineSettings, network: &Network) -> (Vec<ExplainedLayer>, u64) {
-    let mut shape = settings.network.input;
-    let mut activations = shape.len() as u64;
-    let mut layers = Vec::new();
-    for (number, layer) in settings.network.layers.iter().enumerate() {
-        shape = output(*layer, shape);
-        activations += shape.len() as u64;
+    let shapes = network.shapes();
+    let numbers = shapes.iter().map(|shape| shape.len() as u64).sum::<u64>();
+    let explained = |(number, (layer, shape)): (usize, (&LayerSpec, &Shape))| {
         let own = format!("{number}.");
         let tensors = network.parameters().iter().filter(|tensor| tensor.name.starts_with(&own));
-        layers.push(ExplainedLayer {
+        ExplainedLayer {
             kind: layer.kind().into(),
             output: shape.to_string(),
             parameters: tensors.map(|tensor| tensor.len as u64).sum(),
-        });
-    }
-    (layers, activations)
-}
-
-/// What a layer that is known to fit makes of a shape.
-fn output(layer: LayerSpec, x: Shape) -> Shape {
-    match (layer, x) {
-        (LayerSpec::Conv2d { filters }, Shape::Image { h, w, .. }) => {
-            Shape::Image { h: h.saturating_sub(2), w: w.saturating_sub(2), c: filters }
         }
-        (LayerSpec::MaxPool, Shape::Image { h, w, c }) => Shape::Image { h: h / 2, w: w / 2, c },
-        (LayerSpec::Dense { units }, _) => Shape::Features(units),
-        (LayerSpec::Flatten, x) => Shape::Features(x.len()),
-        (LayerSpec::Relu | LayerSpec::Dropout { .. }, x) => x,
-        (LayerSpec::Conv2d { .. } | LayerSpec::MaxPool, Shape::Features(_)) => x,
-    }
+    };
+    let layers = network.layers().iter().zip(&shapes).enumerate().map(explained).collect();
+    (layers, settings.network.input.len() as u64 + numbers)
 }
 
 /// The program itself, its threads, and what allocators keep.

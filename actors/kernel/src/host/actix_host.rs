@@ -3,7 +3,7 @@
 use super::{
     SupervisorHost, WorkerHost,
     clock::{Clock, instant},
-    exit_cause,
+    exit_cause, first_core,
     seat::{self, ExitNotice, Nudge, Seat},
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     failpoint::{Death, Exit, ExitCause, Failpoint, Interrupt},
     flow::{Flow, Intake},
     ids::{Incarnation, ItemId, SlotId, StageId},
-    intensity::{FailureHistory, Intensity, Verdict},
+    intensity::{FailureHistory, Intensity, Ms, Verdict},
     messages::{Action, PulseReading, Reply, Request, SupervisorEvent},
     panics,
     plan::{PlanError, PoolPlan},
@@ -68,7 +68,6 @@ struct State<F: Flow> {
     events_logged: u64,
 }
 
-#[derive(Clone)]
 struct Living {
     pulse: Arc<Pulse>,
     /// None until its thread has been asked for.
@@ -116,12 +115,7 @@ impl<F: Flow> ActixHost<F> {
         flow: F,
         begin: impl FnOnce(&mut F, &mut Intake<'_>),
     ) -> Result<Self, PlanError> {
-        if plans.len() != makers.len() {
-            let (stages, makers) = (plans.len(), makers.len());
-            return Err(PlanError::Makers { stages, makers });
-        }
-        panics::capture_panics_of_actors();
-        let mut core = Core::new(plans, &supervision, flow)?;
+        let mut core = first_core(plans, &supervision, &makers, flow)?;
         core.update(0, &mut Vec::new(), begin);
         let shared = Shared {
             state: Mutex::new(State {
@@ -163,11 +157,7 @@ impl<F: Flow> ActixHost<F> {
     /// Changes the flow from outside, in one step; `change` must not panic.
     pub fn update<R>(&self, change: impl FnOnce(&mut F, &mut Intake<'_>) -> R) -> R {
         let mut actions = Vec::new();
-        let result = {
-            let state = &mut *self.state();
-            let now = state.clock.now();
-            state.core.update(now, &mut actions, change)
-        };
+        let result = self.with_core(|core, now| core.update(now, &mut actions, change));
         self.hint(actions);
         result
     }
@@ -183,11 +173,7 @@ impl<F: Flow> ActixHost<F> {
     /// # Errors
     /// [`PlanError`] for no worker or too many.
     pub fn scale(&self, stage: StageId, workers: u16) -> Result<(), PlanError> {
-        {
-            let state = &mut *self.state();
-            let now = state.clock.now();
-            state.core.scale(stage, workers, now)?;
-        }
+        self.with_core(|core, now| core.scale(stage, workers, now))?;
         self.nudge_all(); // who is idle and retires must look up
         self.0.attention.notify_one();
         Ok(())
@@ -195,11 +181,7 @@ impl<F: Flow> ActixHost<F> {
 
     /// Lets every worker end at its next step, whatever is unfinished.
     pub fn stop(&self) {
-        {
-            let state = &mut *self.state();
-            let now = state.clock.now();
-            state.core.stop(now);
-        }
+        self.with_core(|core, now| core.stop(now));
         self.nudge_all();
         self.0.attention.notify_one();
     }
@@ -296,9 +278,7 @@ impl<F: Flow> ActixHost<F> {
             };
             tracing::warn!(%cause, "supervisor lost");
             if verdict == Verdict::Escalate {
-                let state = &mut *self.state();
-                let now = state.clock.now();
-                state.core.escalate(Escalation::Supervisor { cause }, now);
+                self.with_core(|core, now| core.escalate(Escalation::Supervisor { cause }, now));
                 self.nudge_all();
                 break;
             }
@@ -389,6 +369,13 @@ impl<F: Flow> ActixHost<F> {
         lock(&self.0.living).values().for_each(Living::nudge);
     }
 
+    /// One change of the core, at the host's time, under its lock.
+    fn with_core<R>(&self, change: impl FnOnce(&mut Core<F>, Ms) -> R) -> R {
+        let state = &mut *self.state();
+        let now = state.clock.now();
+        change(&mut state.core, now)
+    }
+
     /// A death inside a decision would leave the state half changed: the process ends, with everything durable intact.
     fn state(&self) -> MutexGuard<'_, State<F>> {
         self.0.state.lock().unwrap_or_else(|_| {
@@ -465,11 +452,8 @@ impl<F: Flow> WorkerHost for WorkerHandle<F> {
     fn pull(&self, request: Request<F::Output>) -> Reply<F::Input> {
         let mut actions = Vec::new();
         let acknowledges = matches!(request, Request::Acknowledge { .. });
-        let reply = {
-            let state = &mut *self.host.state();
-            let now = state.clock.now();
-            state.core.pull(self.worker, request, now, &mut actions)
-        };
+        let pull = |core: &mut Core<F>, now| core.pull(self.worker, request, now, &mut actions);
+        let reply = self.host.with_core(pull);
         if acknowledges {
             self.pulse.set_in_work(None);
         }

@@ -48,7 +48,7 @@ use super::{
         schedule::{ActorId, Kill, Point, Schedule, Way},
         world::{Ending, Run, World},
     },
-    exit_cause,
+    exit_cause, first_core,
 };
 use crate::{
     core::Core,
@@ -125,12 +125,7 @@ impl<F: Flow> DeterministicHost<F> {
         flow: F,
         begin: impl FnOnce(&mut F, &mut Intake<'_>),
     ) -> Result<Self, PlanError> {
-        if plans.len() != makers.len() {
-            let (stages, makers) = (plans.len(), makers.len());
-            return Err(PlanError::Makers { stages, makers });
-        }
-        panics::capture_panics_of_actors();
-        let mut core = Core::new(plans, &supervision, flow)?;
+        let mut core = first_core(plans, &supervision, &makers, flow)?;
         core.update(0, &mut Vec::new(), begin);
         Ok(DeterministicHost { core, supervision, makers })
     }

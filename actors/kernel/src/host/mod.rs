@@ -20,15 +20,34 @@ pub use deterministic::{
 pub use deterministic_host::{DeterministicHost, Outcome};
 
 use crate::{
+    core::Core,
+    escalation::Supervision,
     failpoint::{Exit, ExitCause, Failpoint, Interrupt},
     flow::Flow,
     ids::ItemId,
     messages::{Action, PulseReading, Reply, Request, SupervisorEvent},
+    panics,
+    plan::{PlanError, PoolPlan},
     pulse::Pulse,
     slot::WorkerId,
-    worker::WorkerError,
+    worker::{MakeWorker, WorkerError},
 };
 use std::{future::Future, time::Duration};
+
+/// The core that every host begins with, when each plan is sound and has its maker.
+fn first_core<F: Flow>(
+    plans: Vec<PoolPlan>,
+    supervision: &Supervision,
+    makers: &[MakeWorker<F>],
+    flow: F,
+) -> Result<Core<F>, PlanError> {
+    if plans.len() != makers.len() {
+        let (stages, makers) = (plans.len(), makers.len());
+        return Err(PlanError::Makers { stages, makers });
+    }
+    panics::capture_panics_of_actors();
+    Core::new(plans, supervision, flow)
+}
 
 /// How an actor's life ended; none for a thread that is to be lost without a word.
 fn exit_cause(end: Result<(), WorkerError>) -> Option<ExitCause> {
