@@ -1,9 +1,6 @@
 //! The report of a run: what `--report` writes, for machines. Its names are a promise.
 
-use planaria_stages::{
-    BaselineResult, DeadLetter, Results, StageResult, TestResult, TrainingResult,
-    status::ItemCounts,
-};
+use planaria_stages::Results;
 use serde::Serialize;
 
 /// Everything that a run has to show for itself.
@@ -17,27 +14,9 @@ pub struct Report {
     pub seed: u64,
     /// Wall time since the start of the program, in seconds.
     pub seconds: f64,
-    /// How the last model does on the held-out items; absent when training did not come so far.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub test: Option<TestResult>,
-    /// SHA-256 of the trained weights, in hex.
-    pub weights_sha256: Option<String>,
-    /// The file of the trained model.
-    pub model_file: Option<String>,
-    /// Where the items of all stages are.
-    pub items: ItemCounts,
-    /// The items given up, the first thousand of them.
-    pub dead_letters: Vec<DeadLetter>,
-    /// Deaths of actors, injected and real.
-    pub failures: u64,
-    /// Starts of actors after a death.
-    pub restarts: u64,
-    /// The classical models beside the network.
-    pub baselines: Vec<BaselineResult>,
-    /// The training.
-    pub training: TrainingResult,
-    /// Every stage, in the order of an item's way.
-    pub stages: Vec<StageResult>,
+    /// What the pipeline has to show.
+    #[serde(flatten)]
+    pub results: Results,
 }
 
 impl Report {
@@ -48,16 +27,7 @@ impl Report {
             config_sha256: config_sha256.into(),
             seed,
             seconds,
-            test: results.test,
-            weights_sha256: results.weights_sha256,
-            model_file: results.model_file.map(|file| file.display().to_string()),
-            items: results.items,
-            dead_letters: results.dead_letters,
-            failures: results.failures,
-            restarts: results.restarts,
-            baselines: results.baselines,
-            training: results.training,
-            stages: results.stages,
+            results,
         }
     }
 
@@ -73,6 +43,9 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use planaria_stages::{
+        BaselineResult, StageResult, TestResult, TrainingResult, status::ItemCounts,
+    };
 
     fn results() -> Results {
         Results {

@@ -7,14 +7,14 @@ use crate::report::Report;
 pub fn screen(report: &Report, network: &str, batch: usize) -> String {
     let mut table =
         Table::new(&["model", "library", "accuracy", "seconds", "trained on"], &[0, 1, 4]);
-    if let Some(test) = &report.test {
-        let seconds = format!("{:.1}", report.training.seconds);
-        let epochs = u64::from(report.training.epochs.max(1));
-        let items = report.training.steps * batch as u64 / epochs;
+    if let Some(test) = &report.results.test {
+        let seconds = format!("{:.1}", report.results.training.seconds);
+        let epochs = u64::from(report.results.training.epochs.max(1));
+        let items = report.results.training.steps * batch as u64 / epochs;
         let trained_on = format!("{} items, {}", count(items), counted(epochs, "epoch", "epochs"));
         table.row([network.into(), "planaria".into(), percent(test.accuracy), seconds, trained_on]);
     }
-    for baseline in &report.baselines {
+    for baseline in &report.results.baselines {
         table.row([
             baseline.name.clone(),
             baseline.library.clone(),
@@ -27,17 +27,17 @@ pub fn screen(report: &Report, network: &str, batch: usize) -> String {
     lines.push(String::new());
     lines.push(format!(
         "training  {} in {:.1} s, {} samples/s",
-        counted(report.training.steps, "step", "steps"),
-        report.training.seconds,
-        count(report.training.samples_per_second as u64)
+        counted(report.results.training.steps, "step", "steps"),
+        report.results.training.seconds,
+        count(report.results.training.samples_per_second as u64)
     ));
-    lines.push(format!("weights   {}", report.weights_sha256.as_deref().unwrap_or("none")));
-    lines.push(format!("model     {}", report.model_file.as_deref().unwrap_or("none")));
+    lines.push(format!("weights   {}", report.results.weights_sha256.as_deref().unwrap_or("none")));
+    lines.push(format!("model     {}", report.results.model_file.as_deref().unwrap_or("none")));
     lines.push(format!("items     {}", items(report)));
     lines.push(format!(
         "deaths    {}, {}",
-        counted(report.failures, "failure", "failures"),
-        counted(report.restarts, "restart", "restarts")
+        counted(report.results.failures, "failure", "failures"),
+        counted(report.results.restarts, "restart", "restarts")
     ));
     lines.push(format!("seconds   {:.1} in all", report.seconds));
     lines.join("\n")
@@ -45,7 +45,7 @@ pub fn screen(report: &Report, network: &str, batch: usize) -> String {
 
 /// Where the items are, in one line.
 pub fn items(report: &Report) -> String {
-    let items = report.items;
+    let items = report.results.items;
     format!(
         "{} accepted, {} committed, {} dead-lettered; {} redelivered, {} of the fenced dropped",
         count(items.accepted),

@@ -16,7 +16,7 @@ fn after_chaos_every_model_file_opens_and_the_last_one_has_the_weights_that_were
     });
     let last = results.model_file.expect("a model was deployed");
     let reported = results.weights_sha256.expect("it has weights");
-    let saved = SavedModel::open(&last).expect("the last model opens");
+    let saved = SavedModel::open(last.as_ref()).expect("the last model opens");
     assert_eq!(saved.weights_sha256(), reported);
     assert_eq!(saved.metadata()["weights_sha256"], reported);
     let files = fs::read_dir(folder.path().join("models")).expect("the folder of models");

@@ -2,17 +2,17 @@
 
 use crate::status::ItemCounts;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
 
-/// The figures of a run.
-#[derive(Debug, Clone)]
+/// The figures of a run. Their names are those of the report.
+#[derive(Debug, Clone, Serialize)]
 pub struct Results {
     /// What the newest deployed model scores on the held-out items.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub test: Option<TestResult>,
     /// SHA-256 of its weights, in hex.
     pub weights_sha256: Option<String>,
     /// Its file.
-    pub model_file: Option<PathBuf>,
+    pub model_file: Option<String>,
     /// Items of all stages.
     pub items: ItemCounts,
     /// The items given up, the first thousand of them.

@@ -58,7 +58,7 @@ pub(crate) fn results(core: &State, plan: &Plan, supervisor_restarts: u64) -> Re
             confusion: deployed.score.confusion.clone(),
         }),
         weights_sha256: deployed.map(|deployed| deployed.weights_sha256.clone()),
-        model_file: deployed.map(|deployed| deployed.file.clone()),
+        model_file: deployed.map(|deployed| deployed.file.display().to_string()),
         items: total(&pools),
         dead_letters: core.flow().dead_letters().to_vec(),
         failures: core.failures() + supervisor_restarts,
