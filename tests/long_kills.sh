@@ -16,8 +16,9 @@ trap 'rm -f "$said"' EXIT
 commit=$(git rev-parse --short HEAD)
 today=$(date -u +%F)
 cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
-# A line that counts runs says `N runs`, one of the whole pipeline `N random orders` or `N pairs`.
-runs=$(grep -oE '[0-9]+ (runs|random orders|pairs of deaths)' "$said" | awk '{ sum += $1 } END { print sum }')
+# A line that counts runs says `N runs,` (its speed, `N runs a second`, counts none), one of the whole pipeline `N random orders`
+# or `N pairs`.
+runs=$(grep -oE '[0-9]+ (runs,|random orders|pairs of deaths)' "$said" | awk '{ sum += $1 } END { print sum }')
 
 {
     echo "# The long run: everything killed everywhere"
