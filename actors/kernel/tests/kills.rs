@@ -7,7 +7,13 @@ use planaria_kernel::{
     Target, WorkerError, ledger::Counts,
 };
 use planaria_random::{Purpose, Stream};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use support::*;
 
 /// Their work on items that are multiples of 100 always fails, every second time by a panic.
@@ -16,6 +22,19 @@ fn choosy() -> MakeWorker<Relay> {
         assert!(!item.0.is_multiple_of(200), "cannot stomach {}", item.0);
         if item.0.is_multiple_of(100) {
             return Err(WorkerError::Failed(format!("cannot stomach {}", item.0)));
+        }
+        mix(item, input, pulse)
+    })
+}
+
+/// Whoever is the first to work on item 5 hangs in the middle of it, until it is fenced; then it answers all the same.
+fn stuck_once() -> MakeWorker<Relay> {
+    let was_stuck = AtomicBool::new(false);
+    maker(move |_, item: ItemId, input, pulse| {
+        if item.0 == 5 && !was_stuck.swap(true, Ordering::AcqRel) {
+            while !pulse.is_fenced() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
         mix(item, input, pulse)
     })
@@ -85,7 +104,8 @@ fn three_hundred_deaths_of_every_kind_change_nothing() {
 #[test]
 fn a_hung_worker_is_fenced_and_its_late_answer_dropped() {
     actix_rt::System::new().block_on(async {
-        let host = start_mixers(200_000, 2);
+        let makers = vec![mixer(), stuck_once(), mixer()];
+        let host = start(impatient(2, 1_000, 1_000), makers, Relay::new(200_000));
         let slot = SlotId { stage: StageId(1), index: 0 };
         kill(&host, Target::Worker(slot), Death::Hang).await;
         first_death(&host).await;
@@ -93,6 +113,10 @@ fn a_hung_worker_is_fenced_and_its_late_answer_dropped() {
         assert!(ends(&host).0.iter().all(|&n| n == 1));
         let hung = |event: &Event| matches!(event, Event::Died { worker, cause: ExitCause::Hung { .. }, ordered: true, .. } if worker.slot == slot);
         assert!(host.events_since(0, usize::MAX).iter().any(|event| hung(&event.event)));
+        until("the late answer", || ends(&host).2[1].fenced_duplicates > 0).await;
+        let (ends, _, stages) = ends(&host);
+        assert!(ends.iter().all(|&n| n == 1), "the late answer commits nothing");
+        assert_eq!(stages[1].committed, 200_000);
         end(&host).await;
     });
 }
