@@ -77,7 +77,7 @@ fn every_library_with_a_place_of_its_own_is_used_only_there() {
         ("indicatif", &["planaria"]),
         ("toml", &["planaria"]),
         ("image", &["planaria-data"]),
-        ("flate2", &["planaria-data"]),
+        ("flate2", &["planaria-data", "planaria-learn"]),
         ("linfa", &["planaria-baselines"]),
         ("smartcore", &["planaria-baselines"]),
         ("safetensors", &["planaria-learn"]),

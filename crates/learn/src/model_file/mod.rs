@@ -10,12 +10,17 @@
 //!
 //! Source: <https://github.com/huggingface/safetensors>, "Format".
 
-mod decode;
-mod encode;
 mod layout;
+mod tensors;
+mod encode;
+mod decode;
+pub mod npy;
+mod zip;
+pub mod npz;
 
 pub use decode::decode;
 pub use encode::encode;
+pub use zip::{Packing, ZipError};
 
 use crate::{LayerSpec, Shape, ShapeError};
 use serde::{Deserialize, Serialize};
