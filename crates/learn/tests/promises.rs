@@ -97,6 +97,23 @@ fn a_prediction_has_the_same_bits_whatever_batch_it_is_in() {
 }
 
 #[test]
+fn a_net_has_the_same_bits_on_every_cpu_that_rounds_multiply_adds_once() {
+    for name in ["tiny-cnn", "mnist-cnn"] {
+        let results = |isa: Isa| {
+            let network = preset(name).with_isa(isa);
+            let (parameters, mut workspace) = (network.initial_parameters(1), network.workspace(4));
+            let gradient = gradient(&network, &parameters, 0, &mut workspace);
+            let images = samples(&network, 2, 2);
+            (gradient, predict(&network, &parameters, images.view(), &mut workspace))
+        };
+        let expected = results(Isa::deterministic());
+        for isa in Isa::available().into_iter().filter(|isa| isa.has_common_bits()) {
+            assert!(results(isa) == expected, "{name} {isa:?}");
+        }
+    }
+}
+
+#[test]
 fn work_that_is_cut_for_the_pulse_has_the_same_bits() {
     let layers = [LayerSpec::Dense { units: 700 }, LayerSpec::Relu, LayerSpec::Dense { units: 3 }];
     let network = Network::new(Shape::Features(300), &layers).unwrap();

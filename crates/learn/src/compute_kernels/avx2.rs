@@ -1,11 +1,13 @@
 //! AVX2: 8 lanes and fused multiply-add, 16 registers.
 
+use super::arithmetic::Fused;
 use super::vector::Vector;
 use std::arch::x86_64::*;
 
 // Every block below rests on the same promise, stated at `Vector`: the CPU has AVX2, and pointers
 // are good for the lanes that the method's description names.
 impl Vector for __m256 {
+    type Arithmetic = Fused;
     const LANES: usize = 8;
     const WIDE: bool = false;
 

@@ -1,11 +1,13 @@
 //! AVX-512: 16 lanes, 32 registers and masks.
 
+use super::arithmetic::Fused;
 use super::vector::Vector;
 use std::arch::x86_64::*;
 
 // Every block below rests on the same promise, stated at `Vector`: the CPU has AVX-512, and
 // pointers are good for the lanes that the method's description names.
 impl Vector for __m512 {
+    type Arithmetic = Fused;
     const LANES: usize = 16;
     const WIDE: bool = true;
 

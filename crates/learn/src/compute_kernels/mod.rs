@@ -6,14 +6,16 @@
 //! others walk contiguous memory and take slices. `reference` holds the same functions in plain
 //! `ndarray`: it is the definition of right, and the tests run every instruction set against it.
 //!
-//! The order of every sum is fixed by the shapes alone. Results of different instruction sets
-//! differ by rounding.
+//! The order of every sum is fixed by the shapes alone, whatever the width of a vector: sums along a
+//! row use [`rows::LANES`] partial sums everywhere. So AVX2 and AVX-512 give the same bits, and so
+//! does [`Isa::deterministic`] on any CPU; see [`arithmetic`] for the one operation that differs.
 #![allow(unsafe_code)]
 // In kernels an index is the mathematics: several arrays are walked at once, and iterator adapters
 // hide that.
 #![allow(clippy::needless_range_loop)]
 
 pub(crate) mod aligned;
+mod arithmetic;
 mod vector;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -23,11 +25,23 @@ pub(crate) mod matrix;
 pub(crate) mod winograd;
 pub(crate) mod winograd_points;
 pub(crate) mod pooling;
+#[allow(dead_code)] // The layers that call it are being written.
+pub(crate) mod windows;
 pub(crate) mod elementwise;
+#[allow(dead_code)] // As those that call it.
+mod functions;
+#[allow(dead_code)] // The layers that call it are being written.
+pub(crate) mod activation;
+#[allow(dead_code)] // The layers that call it are being written.
+pub(crate) mod rows;
+#[allow(dead_code)] // The layers that call it are being written.
+pub(crate) mod normalisation;
 pub(crate) mod draws;
 pub(crate) mod update;
 #[cfg(test)]
 pub(crate) mod reference;
+#[cfg(test)]
+mod same_bits;
 
 use std::sync::OnceLock;
 
@@ -42,11 +56,12 @@ enum Kind {
     #[cfg(target_arch = "x86_64")]
     Avx2,
     Portable,
+    PortableFused,
 }
 
 impl Isa {
-    /// Every instruction set of this CPU that there are kernels for, fastest first; the portable
-    /// one is always last.
+    /// Every instruction set of this CPU that there are kernels for, fastest first; the two portable
+    /// ones are always last.
     pub fn available() -> Vec<Isa> {
         let mut found = Vec::new();
         #[cfg(target_arch = "x86_64")]
@@ -59,7 +74,7 @@ impl Isa {
             found.extend((wide && fused).then_some(Isa(Kind::Avx512)));
             found.extend(fused.then_some(Isa(Kind::Avx2)));
         }
-        found.push(Isa(Kind::Portable));
+        found.extend([Isa(Kind::Portable), Isa(Kind::PortableFused)]);
         found
     }
 
@@ -69,7 +84,27 @@ impl Isa {
         *BEST.get_or_init(|| Isa::available()[0])
     }
 
-    /// `"avx512"`, `"avx2"` or `"portable"`.
+    /// The fastest one of those whose results have the same bits on every CPU.
+    ///
+    /// That is [`Isa::best`] where the CPU multiplies and adds with one rounding (AVX2 with FMA,
+    /// AVX-512, all of aarch64), and else `"portable-fused"`, which does the same in several steps
+    /// and is several times slower than `"portable"`.
+    pub fn deterministic() -> Isa {
+        let best = Isa::best();
+        if best.has_common_bits() { best } else { Isa(Kind::PortableFused) }
+    }
+
+    /// True when its results have the same bits as those of [`Isa::deterministic`] on any CPU.
+    pub fn has_common_bits(self) -> bool {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 | Kind::Avx2 => true,
+            Kind::Portable => cfg!(any(target_arch = "aarch64", target_feature = "fma")),
+            Kind::PortableFused => true,
+        }
+    }
+
+    /// `"avx512"`, `"avx2"`, `"portable"` or `"portable-fused"`.
     pub fn name(self) -> &'static str {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
@@ -77,6 +112,7 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => "avx2",
             Kind::Portable => "portable",
+            Kind::PortableFused => "portable-fused",
         }
     }
 }
@@ -85,7 +121,7 @@ impl Isa {
 /// `"portable"`.
 ///
 /// Results are bit-identical between processes that give the same answer here (and use the same
-/// build).
+/// build), and between `"avx512"` and `"avx2"`.
 pub fn isa() -> &'static str {
     Isa::best().name()
 }
@@ -108,17 +144,57 @@ macro_rules! dispatch {
             // SAFETY: the features are those of the vector; the rest is the caller's promise.
             unsafe { $kernel::<std::arch::x86_64::__m256>(argument) }
         }
-        unsafe fn portable(argument: $type) {
+        unsafe fn portable<A: $crate::compute_kernels::arithmetic::Arithmetic>(argument: $type) {
             // SAFETY: this vector runs everywhere; the rest is the caller's promise.
-            unsafe { $kernel::<$crate::compute_kernels::vector::Portable>(argument) }
+            unsafe { $kernel::<$crate::compute_kernels::vector::Portable<A>>(argument) }
         }
         match $isa.0 {
             #[cfg(target_arch = "x86_64")]
             $crate::compute_kernels::Kind::Avx512 => avx512($argument),
             #[cfg(target_arch = "x86_64")]
             $crate::compute_kernels::Kind::Avx2 => avx2($argument),
-            $crate::compute_kernels::Kind::Portable => portable($argument),
+            $crate::compute_kernels::Kind::Portable => {
+                portable::<$crate::compute_kernels::arithmetic::Plain>($argument)
+            }
+            $crate::compute_kernels::Kind::PortableFused => {
+                portable::<$crate::compute_kernels::arithmetic::SameBits>($argument)
+            }
         }
     }};
 }
 use dispatch;
+
+/// Calls `kernel::<A>(argument)`, a kernel in safe code, with the arithmetic of `isa`, compiled with
+/// the instruction set's features.
+macro_rules! compile {
+    ($isa:expr, $kernel:ident($argument:expr => $type:ty)) => {
+        $crate::compute_kernels::compile!($isa, $kernel($argument => $type; ()))
+    };
+    ($isa:expr, $kernel:ident($argument:expr => $type:ty; $output:ty)) => {{
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+        fn avx512(argument: $type) -> $output {
+            $kernel::<$crate::compute_kernels::arithmetic::Fused>(argument)
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        fn avx2(argument: $type) -> $output {
+            $kernel::<$crate::compute_kernels::arithmetic::Fused>(argument)
+        }
+        match $isa.0 {
+            // SAFETY: an `Isa` of this kind exists only on a CPU that has these features.
+            #[cfg(target_arch = "x86_64")]
+            $crate::compute_kernels::Kind::Avx512 => unsafe { avx512($argument) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            $crate::compute_kernels::Kind::Avx2 => unsafe { avx2($argument) },
+            $crate::compute_kernels::Kind::Portable => {
+                $kernel::<$crate::compute_kernels::arithmetic::Plain>($argument)
+            }
+            $crate::compute_kernels::Kind::PortableFused => {
+                $kernel::<$crate::compute_kernels::arithmetic::SameBits>($argument)
+            }
+        }
+    }};
+}
+use compile;

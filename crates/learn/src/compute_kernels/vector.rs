@@ -5,6 +5,9 @@
 //! the kernel that they end up in. No method passes a closure: a closure would be compiled without
 //! those features.
 
+use super::arithmetic::Arithmetic;
+use std::marker::PhantomData;
+
 /// `LANES` floats that are computed on together.
 ///
 /// # Safety
@@ -12,6 +15,8 @@
 /// Methods that take a pointer read or write `LANES` elements there, or the first `n <= LANES`
 /// where `n` is given; no alignment is needed.
 pub(super) trait Vector: Copy {
+    /// How a multiply-add is rounded.
+    type Arithmetic: Arithmetic;
     /// How many floats one register holds.
     const LANES: usize;
     /// True when 32 registers allow tiles of four vectors by six rows; else 16 registers allow two
@@ -29,7 +34,7 @@ pub(super) trait Vector: Copy {
     unsafe fn mul(self, other: Self) -> Self;
     unsafe fn div(self, other: Self) -> Self;
     unsafe fn sqrt(self) -> Self;
-    /// `self * factor + summand`; rounded once where the CPU can, twice on the portable path.
+    /// `self * factor + summand`, as [`Vector::Arithmetic`] rounds it.
     unsafe fn mul_add(self, factor: Self, summand: Self) -> Self;
     /// `self` where it is greater, else `other`: so not-a-number in `other` stays.
     unsafe fn max(self, other: Self) -> Self;
@@ -44,10 +49,9 @@ pub(super) trait Vector: Copy {
     unsafe fn prefetch(from: *const f32);
 }
 
-/// Four lanes that any compiler turns into whatever the target has. Multiplies and adds separately:
-/// without hardware for it, a fused multiply-add is a slow function call.
+/// Four lanes that any compiler turns into whatever the target has.
 #[derive(Clone, Copy)]
-pub(super) struct Portable([f32; 4]);
+pub(super) struct Portable<A>([f32; 4], PhantomData<A>);
 
 macro_rules! lanes {
     ($index:ident => $value:expr) => {{
@@ -57,24 +61,25 @@ macro_rules! lanes {
             lanes[$index] = $value;
             $index += 1;
         }
-        Portable(lanes)
+        Portable(lanes, PhantomData)
     }};
 }
 
-impl Vector for Portable {
+impl<A: Arithmetic> Vector for Portable<A> {
+    type Arithmetic = A;
     const LANES: usize = 4;
     const WIDE: bool = false;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
-        Portable([value; 4])
+        Portable([value; 4], PhantomData)
     }
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
         // SAFETY: the caller promises four readable floats; an array of floats is read without
         // alignment.
-        Portable(unsafe { from.cast::<[f32; 4]>().read_unaligned() })
+        Portable(unsafe { from.cast::<[f32; 4]>().read_unaligned() }, PhantomData)
     }
 
     #[inline(always)]
@@ -124,7 +129,7 @@ impl Vector for Portable {
 
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, summand: Self) -> Self {
-        lanes!(i => self.0[i] * factor.0[i] + summand.0[i])
+        lanes!(i => A::mul_add(self.0[i], factor.0[i], summand.0[i]))
     }
 
     #[inline(always)]
