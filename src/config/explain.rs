@@ -225,7 +225,7 @@ fn memory_bytes(
     let held = |pool: &PoolSettings| floats(image) * pool.mailbox.min(train_items);
     let mailboxes: u64 = settings.pools.values().map(held).sum();
     // Two versions of weights and optimiser state, and a gradient for every shard.
-    let copies = 2 * (1 + settings.train.optimiser.state_len_per_parameter() as u64);
+    let copies = 2 * (1 + settings.train.update.state_len_per_parameter() as u64);
     let copies = copies + settings.train.gradient_shards as u64;
     let weights = floats(network.parameter_count() as u64) * copies;
     let networks = [StageKind::Train, StageKind::Evaluate, StageKind::Predict];

@@ -33,7 +33,7 @@ fn canonical(settings: &PipelineSettings) -> String {
         line("augment", &settings.augmentation),
         line("network", &(settings.network.input, &settings.network.layers)),
         line("train", &(train.epochs, train.batch, train.gradient_shards)),
-        line("optimiser", &train.optimiser),
+        line("update", &train.update),
         line("schedule", &train.schedule),
         line("evaluate", &settings.evaluate.every_steps),
         line("baselines", &(&settings.baselines.models, settings.baselines.train_rows)),

@@ -141,6 +141,12 @@ impl<'r> Section<'r> {
         self.table.is_some_and(|table| table.contains_key(name))
     }
 
+    /// True when the file has a text here, where a section may stand too.
+    pub fn is_text(&self, name: &str) -> bool {
+        let value = self.table.and_then(|table| table.get(name));
+        value.is_some_and(|value| matches!(value.get_ref(), DeValue::String(_)))
+    }
+
     /// The full name of a field of this section.
     pub fn field(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
@@ -228,6 +234,25 @@ impl<'r> Section<'r> {
                 default
             }
             Some(number) => number,
+        }
+    }
+
+    /// A number within `range`, when it is there.
+    pub fn real_or_none(&mut self, name: &'static str, range: RangeInclusive<f64>) -> Option<f64> {
+        let default = *range.start();
+        let number = self.real(name, default, range);
+        self.has(name).then_some(number)
+    }
+
+    /// `true` or `false`, or `default` when it is not there.
+    pub fn truth(&mut self, name: &'static str, default: bool) -> bool {
+        let Some(value) = self.value(name) else { return default };
+        match value.get_ref() {
+            DeValue::Boolean(truth) => *truth,
+            other => {
+                self.wrong_type(name, "true or false", other, value.span());
+                default
+            }
         }
     }
 

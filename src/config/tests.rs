@@ -6,7 +6,10 @@ use super::{
     fault::Faults,
     load::{FlagValue, RawConfig},
 };
-use planaria_learn::{LayerSpec, Optimiser};
+use planaria_learn::{
+    AdamW, LayerSpec, Optimiser, Schedule, Sgd, Update,
+    optimiser::schedule::{Cosine, Milestones, OneCycle, WarmUp},
+};
 use planaria_stages::{STAGES, StageKind};
 use std::path::{Path, PathBuf};
 
@@ -150,7 +153,7 @@ fn all_faults_are_told_at_once_in_the_order_of_the_file() {
 #[test]
 fn a_key_of_the_other_optimiser_is_refused() {
     let text = "[train.optimiser]\nkind = \"sgd\"\nbeta1 = 0.9";
-    let expected = "folder/a.toml:3:1: train.optimiser.beta1: there is no such field: there are `kind`, `learning_rate`, `momentum`";
+    let expected = "folder/a.toml:3:1: train.optimiser.beta1: there is no such field: there are `kind`, `learning_rate`, `momentum`, `nesterov`, `weight_decay`, `decay_all`";
     assert_eq!(faults(text), [expected]);
 }
 
@@ -230,8 +233,45 @@ fn layers_and_optimisers_are_read_as_they_are_written() {
                 [train.optimiser]\nkind = \"sgd\"\nmomentum = 0.5";
     let pipeline = checked(text).expect("a good config").pipeline;
     assert_eq!(pipeline.network.layers, [LayerSpec::Flatten, LayerSpec::Dense { units: 10 }]);
-    let sgd = Optimiser::Sgd { learning_rate: 0.01, momentum: 0.5 };
-    assert_eq!(pipeline.train.optimiser, sgd);
+    let sgd = Optimiser::Sgd(Sgd { learning_rate: 0.01, momentum: 0.5, ..Sgd::default() });
+    assert_eq!(pipeline.train.update, sgd.into());
+    let text = "[train]\nclip_norm = 1\nema = 0.99\n[train.optimiser]\nkind = \"adamw\"\nbeta2 = 0.95\ndecay_all = true";
+    let update = checked(text).expect("a good config").pipeline.train.update;
+    let adamw = AdamW { beta2: 0.95, decay_all: true, ..AdamW::default() };
+    let expected = Update::from(Optimiser::AdamW(adamw));
+    assert_eq!(update, Update { clip_norm: Some(1.0), ema: Some(0.99), ..expected });
+}
+
+#[test]
+fn a_schedule_is_a_name_or_a_section_with_its_settings() {
+    let schedule = |text: &str| {
+        let config = checked(&format!("[train]\n{text}"));
+        config.expect("a good config").pipeline.train.schedule
+    };
+    let cosine = Schedule::Cosine(Cosine::default());
+    assert_eq!(schedule("schedule = \"cosine\""), cosine);
+    let one_cycle = OneCycle { peak: 0.2, ..OneCycle::default() };
+    assert_eq!(schedule("schedule = { peak = 0.2 }"), Schedule::OneCycle(one_cycle));
+    let milestones = Milestones { epochs: vec![3, 5], factor: 0.5 };
+    let text = "schedule = { kind = \"milestones\", epochs = [3, 5], factor = 0.5 }";
+    assert_eq!(schedule(text), Schedule::Milestones(milestones));
+    let warm = WarmUp { steps: 10, epochs: 0.5, then: Box::new(cosine) };
+    let text = "[train.schedule]\nkind = \"cosine\"\nwarm_up_steps = 10\nwarm_up_epochs = 0.5";
+    assert_eq!(schedule(text), Schedule::WarmUp(warm));
+}
+
+#[test]
+fn a_wrong_schedule_is_refused_where_it_stands() {
+    let told = |text: &str| faults(text).join("\n");
+    let wrong = told("[train]\nschedule = \"warm-up\"");
+    assert!(wrong.contains("train.schedule: `warm-up` is not known"), "{wrong}");
+    let wrong = told("[train.schedule]\nkind = \"cosine\"\npeak = 0.5");
+    assert!(wrong.contains("train.schedule.peak: there is no such field"), "{wrong}");
+    let wrong = told("[train]\nschedule = 3");
+    assert!(wrong.contains("train.schedule: must be a section, not a whole number"), "{wrong}");
+    let wrong = told("[train]\nema = 1.5\n[train.optimiser]\nkind = \"sgd\"\nnesterov = 1");
+    assert!(wrong.contains("train.ema: 1.5 is out of range: choose 0 to 0.999999"), "{wrong}");
+    assert!(wrong.contains("nesterov: must be true or false, not a whole number"), "{wrong}");
 }
 
 #[test]

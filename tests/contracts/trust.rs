@@ -2,6 +2,7 @@
 
 use crate::pipelines::{finish, settings, within};
 use planaria_data::source::idx::IdxPaths;
+use planaria_learn::{Optimiser, Sgd};
 use planaria_stages::{JobError, Pipeline, PipelineSettings, settings::SourceSettings};
 use std::{error::Error, fs, iter, path::Path};
 
@@ -95,8 +96,8 @@ fn a_folder_that_cannot_be_made_is_named_with_the_flag_that_changes_it() {
 fn a_loss_that_is_no_number_ends_the_job_with_what_to_change() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut settings = settings(folder.path());
-    settings.train.optimiser =
-        planaria_learn::Optimiser::Sgd { learning_rate: 1e30, momentum: 0.9 };
+    let sgd = Sgd { learning_rate: 1e30, momentum: 0.9, ..Sgd::default() };
+    settings.train.update = Optimiser::Sgd(sgd).into();
     actix_rt::System::new().block_on(async {
         let pipeline = Pipeline::start(settings).expect("it starts");
         let Err(JobError::Failed { reason }) = within(pipeline.trained()).await else {

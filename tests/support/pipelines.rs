@@ -1,7 +1,7 @@
 //! Builders of tiny pipelines: two thousand real digits, a net of 2,530 parameters, two epochs.
 
 use planaria_data::{Augmentation, Fit, Invert, Limits, Normalise};
-use planaria_learn::{Network, Optimiser, Schedule};
+use planaria_learn::{Adam, Network, Optimiser, Schedule, optimiser::schedule::Cosine};
 use planaria_stages::{
     Death, Pipeline, PipelineSettings, Results, STAGES, StageKind, Strategy, settings::*,
     status::Status,
@@ -24,8 +24,7 @@ pub(crate) fn settings(state_dir: &Path) -> PipelineSettings {
         strategy: Strategy::OneForOne,
         restarts: None,
     };
-    let optimiser =
-        Optimiser::Adam { learning_rate: 3e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+    let adam = Adam { learning_rate: 3e-3, ..Adam::default() };
     PipelineSettings {
         seed: 1,
         config_sha256: "0".repeat(64),
@@ -41,8 +40,8 @@ pub(crate) fn settings(state_dir: &Path) -> PipelineSettings {
             batch: 32,
             gradient_shards: 4,
             update_slices: 3,
-            optimiser,
-            schedule: Schedule::Cosine,
+            update: Optimiser::Adam(adam).into(),
+            schedule: Schedule::Cosine(Cosine::default()),
         },
         evaluate: EvaluateSettings { every_steps: Some(20), block: 100 },
         baselines: BaselineSettings { models: Vec::new(), train_rows: 1_000 },

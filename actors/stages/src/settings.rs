@@ -2,7 +2,7 @@
 
 use planaria_data::{Augmentation, Fit, Invert, Limits, Normalise, source::idx::IdxPaths};
 use planaria_kernel::Strategy;
-use planaria_learn::{LayerSpec, Optimiser, Schedule, Shape};
+use planaria_learn::{LayerSpec, Schedule, Shape, Update};
 use std::{collections::BTreeMap, path::PathBuf};
 
 use crate::StageKind;
@@ -77,8 +77,8 @@ pub struct TrainSettings {
     pub gradient_shards: usize,
     /// Into how many slices the optimiser's step is cut. No part of the result's definition.
     pub update_slices: usize,
-    /// The optimiser.
-    pub optimiser: Optimiser,
+    /// How a step moves the parameters: the optimiser, clipping, the average of the weights.
+    pub update: Update,
     /// The learning rate over the steps.
     pub schedule: Schedule,
 }

@@ -5,7 +5,7 @@ use planaria_kernel::{
     Schedule, Strategy, Way,
     host::{Ending, Victim},
 };
-use planaria_learn::{LayerSpec, Optimiser, Schedule as RateSchedule, Shape};
+use planaria_learn::{Adam, LayerSpec, Optimiser, Schedule as RateSchedule, Shape, Update};
 use planaria_random::{Purpose, Stream};
 use planaria_stages::{
     PipelineSettings, STAGES,
@@ -76,11 +76,10 @@ fn settings(folder: &Path) -> PipelineSettings {
             batch: 4,
             gradient_shards: 3,
             update_slices: 2,
-            optimiser: Optimiser::Adam {
-                learning_rate: 1e-2,
-                beta1: 0.9,
-                beta2: 0.999,
-                epsilon: 1e-8,
+            update: Update {
+                clip_norm: Some(0.5),
+                ema: Some(0.9),
+                ..Optimiser::Adam(Adam { learning_rate: 1e-2, ..Adam::default() }).into()
             },
             schedule: RateSchedule::Constant,
         },

@@ -1,7 +1,7 @@
 //! The whole way on real digits and real threads, in small: whatever is killed, the same weights.
 
 use planaria_data::{Augmentation, Fit, Invert, Limits, Normalise};
-use planaria_learn::{Network, Optimiser, Schedule};
+use planaria_learn::{Adam, Network, Optimiser, Schedule, optimiser::schedule::Cosine};
 use planaria_stages::{
     ChaosPlan, Death, JobError, Pipeline, PipelineEvent, PipelineSettings, PredictError, Results,
     STAGES, StageKind, Strategy, What, settings::*,
@@ -36,13 +36,8 @@ fn settings(state_dir: &Path) -> PipelineSettings {
             batch: 32,
             gradient_shards: 4,
             update_slices: 3,
-            optimiser: Optimiser::Adam {
-                learning_rate: 3e-3,
-                beta1: 0.9,
-                beta2: 0.999,
-                epsilon: 1e-8,
-            },
-            schedule: Schedule::Cosine,
+            update: Optimiser::Adam(Adam { learning_rate: 3e-3, ..Adam::default() }).into(),
+            schedule: Schedule::Cosine(Cosine::default()),
         },
         evaluate: EvaluateSettings { every_steps: Some(20), block: 100 },
         baselines: BaselineSettings { models: Vec::new(), train_rows: 1_000 },

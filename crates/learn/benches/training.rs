@@ -9,7 +9,10 @@
 #![allow(clippy::disallowed_methods)] // a bench reads the clock
 
 use ndarray::{Array4, Axis, Slice};
-use planaria_learn::{Isa, LayerSpec, Network, Optimiser, Shape, Shard, Workspace, sum_shards};
+use planaria_learn::{
+    Adam, Isa, LayerSpec, Network, Optimiser, ParameterSlice, Shape, Shard, TrainingStep, Update,
+    Workspace, sum_shards,
+};
 use planaria_random::{Purpose, Stream};
 use std::time::Instant;
 
@@ -112,9 +115,12 @@ impl Training {
         sum_shards(&parts, &mut self.sum);
         let updated = Instant::now();
         self.step += 1;
-        let adam = Optimiser::Adam { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+        let update = Update::from(Optimiser::Adam(Adam::default()));
         let ([old, new], [old_state, new_state]) = (&mut self.parameters, &mut self.state);
-        adam.step(self.step, 1.0, &self.sum, old, old_state, new, new_state);
+        let (range, gradient) = (0..old.len(), &*self.sum);
+        let slice = ParameterSlice { range, gradient, old, old_state, new, new_state };
+        let step = TrainingStep { number: self.step, rate_factor: 1.0, gradient_norm: None };
+        self.network.update(&update, &step, slice);
         self.parameters.swap(0, 1);
         self.state.swap(0, 1);
         let end = Instant::now();

@@ -4,7 +4,7 @@
 //! A [`Network`] is an immutable plan. Its parameters are one flat slice that the caller owns;
 //! [`Network::gradient`] and [`Network::predict`] compute in a [`Workspace`] that was allocated
 //! once. A batch is cut into shards, their gradients are added by [`sum_shards`] in a fixed tree,
-//! and an [`Optimiser`] makes the next parameters from the old ones, slice by slice.
+//! and [`Network::update`] makes the next parameters from the old ones, slice by slice.
 //!
 //! Images, weights and all that flows between layers are `ndarray` views in the shapes that the
 //! layers' formulas name; a pass allocates nothing.
@@ -50,11 +50,17 @@ pub use gradient::{Shard, ShardLoss, sum_shards};
 pub use layer::{LAYERS, LayerSpec};
 pub use model_file::{ModelError, ModelFile, weights_sha256};
 pub use network::{Network, ParameterSpec};
-pub use optimiser::{Optimiser, schedule::Schedule};
+pub use optimiser::{
+    Adam, AdamW, NORM_BLOCK, OPTIMISERS, Optimiser, ParameterSlice, Sgd, TrainingStep, Update,
+    gradient_norm, schedule::SCHEDULES, schedule::Schedule,
+};
 pub use presets::PRESETS;
 pub use score::Score;
 pub use shape::{Shape, ShapeError};
 pub use workspace::Workspace;
+
+/// A line of a table: a name in a config, and what it stands for with its defaults.
+pub type Named<T> = (&'static str, fn() -> T);
 
 /// The arrays of this crate's interface.
 pub use ndarray;

@@ -2,8 +2,10 @@
 
 use ndarray::{Array2, ArrayD, ArrayView2, ArrayViewD, Axis, Slice, concatenate};
 use planaria_learn::{
-    Isa, LayerSpec, Network, Optimiser, Schedule, Score, Shape, Shard, Workspace, sum_shards,
-    weights_sha256,
+    Adam, Isa, LayerSpec, Network, Optimiser, ParameterSlice, Schedule, Score, Sgd, Shape, Shard,
+    TrainingStep, Workspace,
+    optimiser::schedule::{Cosine, OneCycle},
+    sum_shards, weights_sha256,
 };
 use planaria_random::{Purpose, Stream};
 use proptest::prelude::*;
@@ -281,7 +283,7 @@ fn toy(count: usize, seed: u64) -> (ArrayD<f32>, Vec<u8>) {
 }
 
 /// Trains on the toy set; the score on other images, and the weights.
-fn train(network: &Network, optimiser: Optimiser, schedule: Schedule) -> (Score, Vec<f32>) {
+fn train(network: &Network, optimiser: Optimiser, schedule: &Schedule) -> (Score, Vec<f32>) {
     let ((images, labels), count) = (toy(512, 1), network.parameter_count());
     let mut parameters = network.initial_parameters(1);
     let mut state = vec![0.0; optimiser.state_len_per_parameter() * count];
@@ -310,15 +312,17 @@ fn train(network: &Network, optimiser: Optimiser, schedule: Schedule) -> (Score,
         sum_shards(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>(), &mut sum);
         let (mut new, mut new_state) = (parameters.clone(), state.clone());
         let step = step as u64 + 1;
-        optimiser.step(
-            step,
-            schedule.factor(step, 64),
-            &sum,
-            &parameters,
-            &state,
-            &mut new,
-            &mut new_state,
-        );
+        let slice = ParameterSlice {
+            range: 0..count,
+            gradient: &sum,
+            old: &parameters,
+            old_state: &state,
+            new: &mut new,
+            new_state: &mut new_state,
+        };
+        let rate_factor = schedule.factor(step, 64, 16);
+        let step = TrainingStep { number: step, rate_factor, gradient_norm: None };
+        network.update(&optimiser.into(), &step, slice);
         (parameters, state) = (new, new_state);
     }
     let (images, labels) = toy(200, 2);
@@ -340,15 +344,17 @@ fn a_small_net_learns_a_separable_set_and_comes_to_the_same_bits_twice() {
         LayerSpec::Dense { units: 4 },
     ];
     let network = Network::new(Shape::Image { h: 8, w: 8, c: 1 }, &layers).unwrap();
-    let adam = Optimiser::Adam { learning_rate: 0.02, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
-    let sgd = Optimiser::Sgd { learning_rate: 0.2, momentum: 0.9 };
-    let plain = Optimiser::Sgd { learning_rate: 0.5, momentum: 0.0 };
+    let adam = Optimiser::Adam(Adam { learning_rate: 0.02, ..Adam::default() });
+    let sgd = Sgd { learning_rate: 0.2, momentum: 0.9, ..Sgd::default() };
+    let plain = Optimiser::Sgd(Sgd { learning_rate: 0.5, ..Sgd::default() });
+    let cosine = Schedule::Cosine(Cosine::default());
+    let one_cycle = Schedule::OneCycle(OneCycle::default());
     for (optimiser, schedule) in
-        [(adam, Schedule::Constant), (sgd, Schedule::Cosine), (plain, Schedule::OneCycle)]
+        [(adam, Schedule::Constant), (Optimiser::Sgd(sgd), cosine), (plain, one_cycle)]
     {
-        let (score, parameters) = train(&network, optimiser, schedule);
+        let (score, parameters) = train(&network, optimiser, &schedule);
         assert!(score.accuracy() > 0.95, "{optimiser:?}: {}", score.accuracy());
-        let (_, again) = train(&network, optimiser, schedule);
+        let (_, again) = train(&network, optimiser, &schedule);
         assert_eq!(weights_sha256(&parameters), weights_sha256(&again), "{optimiser:?}");
     }
 }

@@ -5,7 +5,9 @@
 //! number of a tensor.
 
 use ndarray::Array2;
-use planaria_learn::{Isa, LayerSpec, Network, Optimiser, Shard, model_file};
+use planaria_learn::{
+    Adam, Isa, LayerSpec, Network, Optimiser, ParameterSlice, Sgd, Shard, TrainingStep, model_file,
+};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -107,25 +109,27 @@ fn predictions_of_small_nets_are_those_of_pytorch() {
 
 #[test]
 fn four_steps_of_each_optimiser_are_those_of_pytorch() {
-    let adam = Optimiser::Adam { learning_rate: 1e-2, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
-    let sgd = Optimiser::Sgd { learning_rate: 0.1, momentum: 0.9 };
+    let adam = Optimiser::Adam(Adam { learning_rate: 1e-2, ..Adam::default() });
+    let sgd = Optimiser::Sgd(Sgd { learning_rate: 0.1, momentum: 0.9, ..Sgd::default() });
     for name in NETS {
         let (_, gradient) = read(&format!("{name}.gradient.safetensors"));
         for (rule, optimiser) in [("adam", adam), ("sgd", sgd)] {
-            let (_, mut parameters) = read(&format!("{name}.parameters.safetensors"));
+            let (network, mut parameters) = read(&format!("{name}.parameters.safetensors"));
             let mut state = vec![0.0; optimiser.state_len_per_parameter() * parameters.len()];
             for (step, factor) in [1.0, -0.5, 2.0, 0.25].into_iter().enumerate() {
                 let gradient: Vec<f32> = gradient.iter().map(|g| g * factor).collect();
                 let (mut new, mut new_state) = (parameters.clone(), state.clone());
-                optimiser.step(
-                    step as u64 + 1,
-                    1.0,
-                    &gradient,
-                    &parameters,
-                    &state,
-                    &mut new,
-                    &mut new_state,
-                );
+                let slice = ParameterSlice {
+                    range: 0..new.len(),
+                    gradient: &gradient,
+                    old: &parameters,
+                    old_state: &state,
+                    new: &mut new,
+                    new_state: &mut new_state,
+                };
+                let number = step as u64 + 1;
+                let step = TrainingStep { number, rate_factor: 1.0, gradient_norm: None };
+                network.update(&optimiser.into(), &step, slice);
                 (parameters, state) = (new, new_state);
             }
             let (_, expected) = read(&format!("{name}.{rule}.safetensors"));

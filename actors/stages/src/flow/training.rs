@@ -59,7 +59,7 @@ pub(crate) struct TrainingProgress {
 impl Training {
     pub(crate) fn new(plan: Arc<Plan>) -> Self {
         let parameters = plan.network.initial_parameters(plan.settings.seed);
-        let per_parameter = plan.settings.train.optimiser.state_len_per_parameter();
+        let per_parameter = plan.settings.train.update.state_len_per_parameter();
         let slices = (0..plan.settings.train.update_slices).map(|slice| {
             let state = vec![0.0; slice_range(&plan, slice).len() * per_parameter];
             Arc::new(UpdatedSlice { parameters: Vec::new(), state })
@@ -256,7 +256,17 @@ impl Training {
         let every = self.plan.settings.evaluate.every_steps;
         let is_due = self.step.is_multiple_of(self.plan.steps_per_epoch)
             || every.is_some_and(|every| self.step.is_multiple_of(every));
-        Ok(is_due.then(|| Version { step: self.step, parameters: self.parameters.clone() }))
+        Ok(is_due.then(|| Version { step: self.step, parameters: self.to_deploy() }))
+    }
+
+    /// The average of the weights, where one is kept; else the weights themselves.
+    fn to_deploy(&self) -> Arc<Vec<f32>> {
+        let update = &self.plan.settings.train.update;
+        let averages = self.slices.iter().map(|slice| update.average(&slice.state));
+        match averages.collect::<Option<Vec<_>>>() {
+            Some(averages) => Arc::new(averages.concat()),
+            None => self.parameters.clone(),
+        }
     }
 
     /// Memory that nobody else holds serves again.

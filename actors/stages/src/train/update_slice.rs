@@ -3,10 +3,10 @@
 use super::GradientShard;
 use crate::plan::Plan;
 use planaria_kernel::{Pulse, WorkerError};
-use planaria_learn::sum_shards;
+use planaria_learn::{NORM_BLOCK, ParameterSlice, TrainingStep, gradient_norm, sum_shards};
 use std::{ops::Range, sync::Arc};
 
-/// Numbers between two heartbeats: some tens of microseconds of work.
+/// Numbers between two heartbeats: some tens of microseconds of work. Whole blocks of a norm.
 const STRETCH: usize = 1 << 16;
 
 /// What a slice is computed from.
@@ -42,17 +42,46 @@ pub(crate) fn compute(
     let UpdatedSlice { parameters: mut updated, mut state } = buffer;
     gradient.resize(range.len(), 0.0);
     updated.resize(range.len(), 0.0);
-    state.resize(range.len() * train.optimiser.state_len_per_parameter(), 0.0);
+    state.resize(range.len() * train.update.state_len_per_parameter(), 0.0);
     for (n, stretch) in gradient.chunks_mut(STRETCH).enumerate() {
         pulse.beat()?;
-        let from = range.start + n * STRETCH;
-        let parts: Vec<&[f32]> =
-            shards.iter().map(|shard| &shard.gradient[from..from + stretch.len()]).collect();
-        sum_shards(&parts, stretch);
+        sum(&shards, range.start + n * STRETCH, stretch);
     }
-    let factor = train.schedule.factor(step, plan.steps());
-    let old = &parameters[range];
-    train.optimiser.step(step + 1, factor, gradient, old, &before.state, &mut updated, &mut state);
+    let number = step + 1;
+    let rate_factor = train.schedule.factor(number, plan.steps(), plan.steps_per_epoch);
+    let gradient_norm = train.update.clip_norm.map(|_| norm(plan, &shards, pulse)).transpose()?;
+    let slice = ParameterSlice {
+        gradient,
+        old: &parameters[range.clone()],
+        range,
+        old_state: &before.state,
+        new: &mut updated,
+        new_state: &mut state,
+    };
+    let step = TrainingStep { number, rate_factor, gradient_norm };
+    plan.network.update(&train.update, &step, slice);
     pulse.beat()?;
     Ok(UpdatedSlice { parameters: updated, state })
+}
+
+/// Writes the sum of the shards' gradients from the parameter `from` on.
+fn sum(shards: &[Arc<GradientShard>], from: usize, stretch: &mut [f32]) {
+    let parts: Vec<&[f32]> =
+        shards.iter().map(|shard| &shard.gradient[from..from + stretch.len()]).collect();
+    sum_shards(&parts, stretch);
+}
+
+/// The length of the whole gradient. Every slice of a step finds it for itself, with the same bits:
+/// so nobody waits for another.
+fn norm(plan: &Plan, shards: &[Arc<GradientShard>], pulse: &Pulse) -> Result<f64, WorkerError> {
+    let (count, mut stretch) = (plan.network.parameter_count(), vec![0.0; STRETCH]);
+    let mut squares = Vec::with_capacity(count.div_ceil(NORM_BLOCK));
+    for from in (0..count).step_by(STRETCH) {
+        pulse.beat()?;
+        let range = from..count.min(from + STRETCH);
+        let stretch = &mut stretch[..range.len()];
+        sum(shards, from, stretch);
+        squares.extend(plan.network.squared_norms(&plan.settings.train.update, range, stretch));
+    }
+    Ok(gradient_norm(squares))
 }

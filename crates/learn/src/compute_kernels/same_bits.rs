@@ -4,7 +4,6 @@ use super::activation::{self, Activation};
 use super::matrix::{Product, Start, multiply, plain};
 use super::pooling::{self, Cells, Pooled};
 use super::rows::{self, LayerNorm, LayerNormBackward};
-use super::update::{self, AdamStep, Slices};
 use super::windows::{self, Divisor, Windows};
 use super::winograd::{self, Grid, POINTS};
 use super::{Isa, elementwise, normalisation};
@@ -125,21 +124,6 @@ fn avx2_and_avx512_give_the_same_bits_number_by_number() {
             [y, slopes].concat()
         });
     }
-    check("optimiser", |isa| {
-        let step =
-            AdamStep { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, rate: 1e-3, correction: 0.9 };
-        let squares: Vec<f32> = x.iter().map(|x| x * x).collect();
-        let [mut w, mut m, mut v] = [x.clone(), x.clone(), x.clone()];
-        let (old, old_state) = (&x[..], [&dy[..], &squares[..]]);
-        let new_state = [&mut m[..], &mut v[..]];
-        update::adam(isa, step, Slices { gradient: &dy, old, old_state, new: &mut w, new_state });
-        let mut found = [w.clone(), m.clone(), v.clone()].concat();
-        let new_state = [&mut m[..], &mut v[..]];
-        let slices = Slices { gradient: &dy, old, old_state, new: &mut w, new_state };
-        update::momentum(isa, 0.1, 0.9, slices);
-        found.extend([w, m].concat());
-        found
-    });
 }
 
 #[test]
