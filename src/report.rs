@@ -50,6 +50,7 @@ mod tests {
     fn results() -> Results {
         Results {
             test: Some(TestResult { accuracy: 0.99, loss: 0.03, confusion: vec![vec![1, 0]; 2] }),
+            class_names: vec!["cat".into(), "dog".into()],
             weights_sha256: Some("ab".repeat(32)),
             model_file: Some("models/mnist-cnn.safetensors".into()),
             items: ItemCounts { accepted: 9, committed: 9, ..ItemCounts::default() },
@@ -91,6 +92,7 @@ mod tests {
             "/test/accuracy",
             "/test/loss",
             "/test/confusion/0/0",
+            "/class_names/1",
             "/weights_sha256",
             "/items/accepted",
             "/items/committed",

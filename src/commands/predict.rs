@@ -72,9 +72,16 @@ fn by_file(model: &Path, images: &[PathBuf]) -> Result<Vec<FileAnswer>, CommandE
         let answer = read(path, limit)
             .and_then(|bytes| model.predict(&bytes).map_err(|error| error.to_string()));
         match answer {
-            Ok(Prediction { class, probability, probabilities, .. }) => {
+            Ok(Prediction { class, probability, probabilities, class_names, model: _ }) => {
                 let model = ModelName::Weights(model.weights_sha256().into());
-                FileAnswer::Predicted { file, class, probability, probabilities, model }
+                FileAnswer::Predicted {
+                    file,
+                    class,
+                    probability,
+                    probabilities,
+                    class_names,
+                    model,
+                }
             }
             Err(error) => FileAnswer::Refused { file, error },
         }
@@ -149,9 +156,16 @@ impl Waiting {
 
 fn file_answer(answer: ImageAnswer) -> FileAnswer {
     match answer {
-        ImageAnswer::Predicted { name: file, class, probability, probabilities, model } => {
+        ImageAnswer::Predicted {
+            name: file,
+            class,
+            probability,
+            probabilities,
+            class_names,
+            model,
+        } => {
             let model = ModelName::Version(model);
-            FileAnswer::Predicted { file, class, probability, probabilities, model }
+            FileAnswer::Predicted { file, class, probability, probabilities, class_names, model }
         }
         ImageAnswer::Refused { name: file, error } => FileAnswer::Refused { file, error },
     }

@@ -4,17 +4,19 @@
 //! What spans sections is checked last, and only when the sections themselves are right.
 
 use planaria_baselines::BASELINES;
-use planaria_data::{Augmentation, Fit, Invert, Limits, Normalise, source::idx::IdxPaths};
+use planaria_data::{Fit, Invert};
 use planaria_learn::Shape;
 use planaria_stages::{
     PipelineSettings,
-    settings::{BaselineSettings, EvaluateSettings, PredictSettings, SourceSettings},
+    settings::{
+        BaselineSettings, EvaluateSettings, NetworkSettings, PredictSettings, SourceSettings,
+    },
 };
 use std::{collections::BTreeMap, env, path::PathBuf};
 use toml::de::DeTable;
 
 use super::{
-    Config, ControlSettings,
+    Config, ControlSettings, data,
     explain::DataFacts,
     fault::{Faults, Place},
     fingerprint,
@@ -54,10 +56,12 @@ pub fn check(raw: &RawConfig) -> Result<Config, Faults> {
 fn read(reading: &Reading<'_>, root: &mut Section<'_>) -> Config {
     let seed = root.whole("seed", 1, 0..=u64::MAX);
     let mut source_section = root.section("source");
-    let source = source(&mut source_section);
+    let source = data::source(&mut source_section);
     let train_items = source_section.whole_or_none("train_items", 1..=u64::MAX);
     let test_items = source_section.whole_or_none("test_items", 1..=u64::MAX);
     source_section.finish();
+    let is_folder = matches!(source, SourceSettings::Folder { .. });
+    let network = network::read(reading, root.section("network"));
     let supervision = pools::read_supervision(root.section("supervision"));
     let (pools, autoscale) = pools::read(root.section("pools"), supervision.restarts);
     let pipeline = PipelineSettings {
@@ -66,77 +70,20 @@ fn read(reading: &Reading<'_>, root: &mut Section<'_>) -> Config {
         source,
         train_items,
         test_items,
-        limits: limits(root.section("limits")),
-        normalise: normalise(root.section("preprocess")),
-        augmentation: augmentation(root.section("augment")),
-        network: network::read(reading, root.section("network")),
+        limits: data::limits(root.section("limits")),
+        normalise: data::normalise(root.section("preprocess"), channels(&network)),
+        augmentation: data::augmentation(root.section("augment")),
         train: training::read(root.section("train")),
         evaluate: evaluate(root.section("evaluate")),
         baselines: baselines(root.section("baselines")),
-        predict: predict(root.section("predict")),
+        predict: predict(root.section("predict"), is_folder),
+        network,
         pools,
         autoscale,
         supervision,
         state_dir: state_dir(root.section("state")),
     };
     Config { pipeline, control: control(root.section("control")) }
-}
-
-fn source(section: &mut Section<'_>) -> SourceSettings {
-    let is_mnist = section.choice("kind", true, &[("mnist", true), ("idx", false)]);
-    let names = ["train_images", "train_labels", "test_images", "test_labels"];
-    let paths = names.map(|name| section.path(name));
-    if is_mnist {
-        for (name, path) in names.iter().zip(&paths) {
-            if path.is_some() {
-                let message = "has no meaning for the embedded MNIST: set `source.kind` to \"idx\"";
-                section.fault(name, message);
-            }
-        }
-        return SourceSettings::Mnist;
-    }
-    for (name, path) in names.iter().zip(&paths) {
-        if path.is_none() && !section.has(name) {
-            section.fault("kind", format!("\"idx\" needs the path `source.{name}`"));
-        }
-    }
-    let [train_images, train_labels, test_images, test_labels] =
-        paths.map(Option::unwrap_or_default);
-    SourceSettings::Idx(IdxPaths { train_images, train_labels, test_images, test_labels })
-}
-
-fn limits(mut section: Section<'_>) -> Limits {
-    let otherwise = Limits::default();
-    let size = 1..=1 << 40;
-    let limits = Limits {
-        source_bytes: section.whole("source_bytes", otherwise.source_bytes, size.clone()),
-        image_bytes: section.whole("image_bytes", otherwise.image_bytes, 1..=1 << 32),
-        image_side: section.whole("image_side", otherwise.image_side, 1..=1 << 20),
-        image_pixels: section.whole("image_pixels", otherwise.image_pixels, size.clone()),
-        image_memory_bytes: section.whole("image_memory_bytes", otherwise.image_memory_bytes, size),
-    };
-    section.finish();
-    limits
-}
-
-/// Mean and deviation of MNIST's training pixels, as everybody uses them.
-fn normalise(mut section: Section<'_>) -> Normalise {
-    let normalise = Normalise {
-        mean: section.real("mean", 0.1307, -1000.0..=1000.0) as f32,
-        deviation: section.real("deviation", 0.3081, 1e-6..=1000.0) as f32,
-    };
-    section.finish();
-    normalise
-}
-
-fn augmentation(mut section: Section<'_>) -> Augmentation {
-    let augmentation = Augmentation {
-        shift: section.real("shift", 0.0, 0.0..=1000.0) as f32,
-        rotate: section.real("rotate", 0.0, 0.0..=180.0) as f32,
-        scale: section.real("scale", 0.0, 0.0..=0.9) as f32,
-    };
-    section.finish();
-    augmentation
 }
 
 fn evaluate(mut section: Section<'_>) -> EvaluateSettings {
@@ -165,12 +112,23 @@ fn baselines(mut section: Section<'_>) -> BaselineSettings {
     BaselineSettings { models, train_rows }
 }
 
-fn predict(mut section: Section<'_>) -> PredictSettings {
+/// Channels of the images that a network takes; none when a fault has left it without.
+fn channels(network: &NetworkSettings) -> Option<usize> {
+    match network.input {
+        Shape::Image { c, .. } => Some(c),
+        Shape::Features(_) => None,
+    }
+}
+
+/// Drawings are made to look like MNIST's; pictures of a folder have been learnt as they are.
+fn predict(mut section: Section<'_>, is_folder: bool) -> PredictSettings {
     let inverts = [("auto", Invert::Auto), ("never", Invert::Never), ("always", Invert::Always)];
     let fits = [("stretch", Fit::Stretch), ("contain", Fit::Contain), ("centre", Fit::Centre)];
+    let (invert, fit) =
+        if is_folder { (Invert::Never, Fit::Stretch) } else { (Invert::Auto, Fit::Centre) };
     let settings = PredictSettings {
-        invert: section.choice("invert", Invert::Auto, &inverts),
-        fit: section.choice("fit", Fit::Centre, &fits),
+        invert: section.choice("invert", invert, &inverts),
+        fit: section.choice("fit", fit, &fits),
         capacity: section.whole("capacity", 256, 1..=65_536),
         deadline_ms: section.duration("deadline", 120_000, 10..=3_600_000),
     };
@@ -222,6 +180,11 @@ fn check_across(reading: &Reading<'_>, config: &Config) {
              choose at least {needed}, or smaller pictures"
         );
         reading.fault("control.line_bytes", message);
+    }
+    if pipeline.predict.fit == Fit::Centre && channels(&pipeline.network) != Some(1) {
+        let message = "\"centre\" is for drawings in grey: choose \"contain\" or \"stretch\" for \
+                       images in colour";
+        reading.fault("predict.fit", message);
     }
     if let SourceSettings::Mnist = pipeline.source {
         for (field, message) in against_data(pipeline, &DataFacts::MNIST) {

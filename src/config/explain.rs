@@ -1,6 +1,6 @@
 //! What a config would do, without doing it.
 
-use planaria_data::{Source, SourceError, Split, source::idx};
+use planaria_data::{SourceError, Split};
 use planaria_learn::{LayerSpec, Network, Shape, ShapeError};
 use planaria_stages::{
     PipelineSettings, StageKind,
@@ -33,8 +33,8 @@ impl DataFacts {
     pub fn of(settings: &PipelineSettings) -> Result<DataFacts, SourceError> {
         match &settings.source {
             SourceSettings::Mnist => Ok(DataFacts::MNIST),
-            SourceSettings::Idx(paths) => {
-                let source = idx::open(paths, &settings.limits)?;
+            SourceSettings::Idx(_) | SourceSettings::Folder { .. } => {
+                let source = settings.open_source()?;
                 Ok(DataFacts {
                     train_items: source.len(Split::Train),
                     test_items: source.len(Split::Test),
@@ -186,6 +186,7 @@ fn source(source: &SourceSettings) -> String {
     match source {
         SourceSettings::Mnist => "MNIST, embedded".into(),
         SourceSettings::Idx(paths) => format!("IDX, {}", paths.train_images.display()),
+        SourceSettings::Folder { path, .. } => format!("pictures, {}", path.display()),
     }
 }
 
@@ -221,7 +222,12 @@ fn memory_bytes(
     let image = settings.network.input.len() as u64;
     let train_items = settings.train_items.unwrap_or(data.train_items);
     let test_items = settings.test_items.unwrap_or(data.test_items);
-    let raw = (data.train_items + data.test_items) * image;
+    let raw = match settings.source {
+        SourceSettings::Mnist | SourceSettings::Idx(_) => {
+            (data.train_items + data.test_items) * image
+        }
+        SourceSettings::Folder { .. } => 0, // read picture by picture
+    };
     let held = |pool: &PoolSettings| floats(image) * pool.mailbox.min(train_items);
     let mailboxes: u64 = settings.pools.values().map(held).sum();
     // Two versions of weights and optimiser state, and a gradient for every shard.
@@ -237,6 +243,6 @@ fn memory_bytes(
     let baselines = settings.baselines.train_rows as u64 + test_items;
     let tables =
         if settings.baselines.models.is_empty() { 0 } else { floats(image) * 2 * baselines };
-    let kept = floats(image) * test_items;
+    let kept = floats(image) * (train_items + test_items);
     BASE_BYTES + raw + mailboxes + weights + work + tables + kept
 }

@@ -220,11 +220,7 @@ impl<'r> Section<'r> {
     /// A finite number within `range`, or `default` when it is not there.
     pub fn real(&mut self, name: &'static str, default: f64, range: RangeInclusive<f64>) -> f64 {
         let Some(value) = self.value(name) else { return default };
-        let number = match value.get_ref() {
-            DeValue::Float(number) => number.as_str().replace('_', "").parse::<f64>().ok(),
-            integer => whole(integer).map(|number| number as f64),
-        };
-        match number {
+        match real(value.get_ref()) {
             None => {
                 self.wrong_type(name, "a number", value.get_ref(), value.span());
                 default
@@ -253,6 +249,27 @@ impl<'r> Section<'r> {
                 self.wrong_type(name, "true or false", other, value.span());
                 default
             }
+        }
+    }
+
+    /// A list of finite numbers, each within `range`, or one number, which is a list of one; nothing when it is not there or
+    /// wrong.
+    pub fn reals(&mut self, name: &'static str, range: RangeInclusive<f64>) -> Option<Vec<f64>> {
+        let value = self.value(name)?;
+        let numbers: Option<Vec<f64>> = match value.get_ref() {
+            DeValue::Array(array) => array.iter().map(|item| real(item.get_ref())).collect(),
+            number => real(number).map(|number| vec![number]),
+        };
+        let Some(numbers) = numbers else {
+            self.wrong_type(name, "a number or a list of numbers", value.get_ref(), value.span());
+            return None;
+        };
+        match numbers.iter().find(|number| !range.contains(number)) {
+            Some(number) => {
+                self.fault(name, out_of_range(number, range.start(), range.end()));
+                None
+            }
+            None => Some(numbers),
         }
     }
 
@@ -420,6 +437,13 @@ fn whole(value: &DeValue<'_>) -> Option<i128> {
             i128::from_str_radix(&number.as_str().replace('_', ""), number.radix()).ok()
         }
         _ => None,
+    }
+}
+
+fn real(value: &DeValue<'_>) -> Option<f64> {
+    match value {
+        DeValue::Float(number) => number.as_str().replace('_', "").parse().ok(),
+        integer => whole(integer).map(|number| number as f64),
     }
 }
 

@@ -6,11 +6,15 @@ use super::{
     fault::Faults,
     load::{FlagValue, RawConfig},
 };
+use planaria_data::{
+    Augmentation, Fit, Invert, Normalise,
+    augmentation::{Crop, Cutout, Flip, Padding},
+};
 use planaria_learn::{
     AdamW, LayerSpec, Optimiser, Schedule, Sgd, Update,
     optimiser::schedule::{Cosine, Milestones, OneCycle, WarmUp},
 };
-use planaria_stages::{STAGES, StageKind};
+use planaria_stages::{STAGES, StageKind, settings::SourceSettings};
 use std::path::{Path, PathBuf};
 
 fn checked(text: &str) -> Result<Config, Faults> {
@@ -60,6 +64,38 @@ const FAULTS: &[(&str, &str)] = &[
         "2:13: preprocess.deviation: 0 is out of range: choose 0.000001 to 1000",
     ),
     ("[preprocess]\nmean = nan", "2:8: preprocess.mean: NaN is out of range: choose -1000 to 1000"),
+    (
+        "[preprocess]\nmean = [0.5, 0.4]",
+        "2:8: preprocess.mean: 2 numbers for images of 1 channels: give one number, or one for each",
+    ),
+    (
+        "[preprocess]\nmean = [0.5, \"a\"]",
+        "2:8: preprocess.mean: must be a number or a list of numbers, not a list",
+    ),
+    (
+        "[preprocess]\ndeviation = [0]",
+        "2:13: preprocess.deviation: 0 is out of range: choose 0.000001 to 1000",
+    ),
+    (
+        "[augment]\nflip = \"alternate\"",
+        "2:8: augment.flip: `alternate` is not known: did you mean `alternating`?",
+    ),
+    ("[augment]\ncrop = 1001", "2:8: augment.crop: 1001 is out of range: choose 0 to 1000"),
+    ("[augment]\nsmoothness = 0", "2:14: augment.smoothness: 0 is out of range: choose 0.5 to 100"),
+    ("[source]\nkind = \"folder\"", "2:8: source.kind: \"folder\" needs the path `source.path`"),
+    ("[source]\nkind = \"folder\"\npath = \"\"", "3:8: source.path: is empty: give a path"),
+    (
+        "[source]\nfit = \"stretch\"",
+        "2:7: source.fit: has no meaning for the embedded MNIST: set `source.kind` to \"folder\"",
+    ),
+    (
+        "[source]\nkind = \"folder\"\npath = \"x\"\ntest_labels = \"y\"",
+        "4:15: source.test_labels: has no meaning for a folder: set `source.kind` to \"idx\"",
+    ),
+    (
+        "[source]\nkind = \"folder\"\npath = \"x\"\n[predict]\nfit = \"centre\"\n[network]\ninput = [2, 2, 3]\nlayers = [{ kind = \"flatten\" }, { kind = \"dense\", units = 10 }]",
+        "5:7: predict.fit: \"centre\" is for drawings in grey: choose \"contain\" or \"stretch\" for images in colour",
+    ),
     (
         "[predict]\nfit = \"strech\"",
         "2:7: predict.fit: `strech` is not known: did you mean `stretch`?",
@@ -275,6 +311,27 @@ fn a_wrong_schedule_is_refused_where_it_stands() {
 }
 
 #[test]
+fn a_folder_of_pictures_is_relative_to_the_file_and_answers_pictures_as_they_are() {
+    let text = "[source]\nkind = \"folder\"\npath = \"pets\"\nfit = \"contain\"\n\
+                [preprocess]\nmean = [0.5, 0.4, 0.3]\ndeviation = 0.25\n\
+                [augment]\nflip = \"alternating\"\ncrop = 2\ncutout = 8\n\
+                [network]\ninput = [32, 32, 3]\n\
+                layers = [{ kind = \"flatten\" }, { kind = \"dense\", units = 10 }]";
+    let pipeline = checked(text).expect("a good config").pipeline;
+    let SourceSettings::Folder { path, fit } = pipeline.source else { panic!("it is a folder") };
+    assert_eq!((path, fit), (PathBuf::from("folder/pets"), Some(Fit::Contain)));
+    assert_eq!(pipeline.normalise, Normalise::new(vec![0.5, 0.4, 0.3], 0.25));
+    let expected = Augmentation {
+        flip: Flip::Alternating,
+        crop: Crop { pixels: 2, padding: Padding::Reflect },
+        cutout: Cutout { side: 8 },
+        ..Augmentation::default()
+    };
+    assert_eq!(pipeline.augmentation, expected);
+    assert_eq!((pipeline.predict.invert, pipeline.predict.fit), (Invert::Never, Fit::Stretch));
+}
+
+#[test]
 fn the_fingerprint_depends_on_what_decides_the_result_and_on_nothing_else() {
     let sha256 = |text: &str| checked(text).expect("a good config").pipeline.config_sha256;
     let plain = sha256("");
@@ -298,6 +355,8 @@ fn the_fingerprint_depends_on_what_decides_the_result_and_on_nothing_else() {
         "[train]\nschedule = \"cosine\"",
         "[train.optimiser]\nlearning_rate = 0.002",
         "[augment]\nshift = 1",
+        "[augment]\nflip = \"random\"",
+        "[augment]\ncutout = 8",
         "[preprocess]\nmean = 0",
         "[source]\ntrain_items = 60000",
         "[network]\npreset = \"tiny-cnn\"",

@@ -96,6 +96,9 @@ pub enum ImageAnswer {
         probability: f32,
         /// Of every class.
         probabilities: Vec<f32>,
+        /// What the classes are called, in the same order; left out when they have only numbers.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        class_names: Vec<String>,
         /// The version of the model that answered.
         model: u64,
     },
@@ -111,8 +114,15 @@ pub enum ImageAnswer {
 impl ImageAnswer {
     fn new(name: String, result: Result<Prediction, PredictError>) -> Self {
         match result {
-            Ok(Prediction { class, probability, probabilities, model }) => {
-                ImageAnswer::Predicted { name, class, probability, probabilities, model }
+            Ok(Prediction { class, probability, probabilities, class_names, model }) => {
+                ImageAnswer::Predicted {
+                    name,
+                    class,
+                    probability,
+                    probabilities,
+                    class_names,
+                    model,
+                }
             }
             Err(error) => ImageAnswer::Refused { name, error: error.to_string() },
         }

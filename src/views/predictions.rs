@@ -19,6 +19,9 @@ pub enum FileAnswer {
         probability: f32,
         /// Of every class.
         probabilities: Vec<f32>,
+        /// What the classes are called, in the same order; left out when they have only numbers.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        class_names: Vec<String>,
         /// Which model answered: its version in the runtime, or the SHA-256 of a file's weights.
         model: ModelName,
     },
@@ -53,19 +56,29 @@ pub fn screen(answers: &[FileAnswer]) -> String {
     let mut table = Table::new(&["file", "class", "probability", "else"], &[0, 3]);
     let mut any = false;
     for answer in answers {
-        if let FileAnswer::Predicted { file, class, probability, probabilities, .. } = answer {
-            let other = runner_up(*class, probabilities);
-            table.row([file.clone(), class.to_string(), share(*probability), other]);
+        if let FileAnswer::Predicted {
+            file, class, probability, probabilities, class_names, ..
+        } = answer
+        {
+            let other = runner_up(*class, probabilities, class_names);
+            table.row([file.clone(), named(*class, class_names), share(*probability), other]);
             any = true;
         }
     }
     if any { table.lines().join("\n") } else { String::new() }
 }
 
-fn runner_up(class: usize, probabilities: &[f32]) -> String {
+/// A class's name, or its number when it has none.
+fn named(class: usize, names: &[String]) -> String {
+    names.get(class).cloned().unwrap_or_else(|| class.to_string())
+}
+
+fn runner_up(class: usize, probabilities: &[f32], names: &[String]) -> String {
     let others = probabilities.iter().enumerate().filter(|(other, _)| *other != class);
     let best = others.max_by(|(_, a), (_, b)| a.total_cmp(b));
-    best.map_or(String::new(), |(other, probability)| format!("{other} ({})", share(*probability)))
+    best.map_or(String::new(), |(other, probability)| {
+        format!("{} ({})", named(other, names), share(*probability))
+    })
 }
 
 fn share(probability: f32) -> String {
@@ -82,8 +95,25 @@ mod tests {
             class: 7,
             probability: 0.98,
             probabilities: vec![0.0, 0.015, 0.0, 0.0, 0.0, 0.0, 0.0, 0.98, 0.005, 0.0],
+            class_names: Vec::new(),
             model: ModelName::Version(3),
         }
+    }
+
+    #[test]
+    fn classes_are_called_by_their_names_when_they_have_some() {
+        let cat = FileAnswer::Predicted {
+            file: "pet.jpg".into(),
+            class: 0,
+            probability: 0.75,
+            probabilities: vec![0.75, 0.25],
+            class_names: vec!["cat".into(), "dog".into()],
+            model: ModelName::Version(1),
+        };
+        assert_eq!(
+            screen(&[cat]).lines().nth(1),
+            Some("pet.jpg    cat       75.0 %  dog (25.0 %)")
+        );
     }
 
     #[test]

@@ -32,8 +32,8 @@ pub(crate) fn settings(state_dir: &Path) -> PipelineSettings {
         train_items: Some(2_000),
         test_items: Some(500),
         limits: Limits::default(),
-        normalise: Normalise { mean: 0.1307, deviation: 0.3081 },
-        augmentation: Augmentation { shift: 1.0, rotate: 5.0, scale: 0.05 },
+        normalise: Normalise::new(0.1307, 0.3081),
+        augmentation: Augmentation::affine(1.0, 5.0, 0.05),
         network: NetworkSettings { name: "tiny-cnn".to_owned(), input, layers },
         train: TrainSettings {
             epochs: 2,

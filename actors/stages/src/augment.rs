@@ -5,8 +5,8 @@ use crate::{
     plan::Plan,
     stage::{Outcome, Stage, Task},
 };
+use planaria_data::augmentation::Key;
 use planaria_kernel::{Pulse, WorkerError};
-use planaria_random::{Purpose, Stream};
 use std::sync::Arc;
 
 /// A preprocessed item, and when it is wanted.
@@ -32,17 +32,11 @@ impl Stage for Augment {
 
     fn work(&mut self, original: Original, pulse: &Pulse) -> Result<Vec<f32>, WorkerError> {
         pulse.beat()?;
-        let settings = &self.0.settings;
+        let Plan { source, settings, .. } = &*self.0;
         let Original { sample, epoch } = original;
-        let mut stream = Stream::new(settings.seed, Purpose::Augment, epoch, sample.item);
-        let mut varied = vec![0.0; sample.image.len()];
-        settings.augmentation.apply(
-            &sample.image,
-            self.0.source.shape(),
-            settings.normalise.background(),
-            &mut stream,
-            &mut varied,
-        );
-        Ok(varied)
+        let key = Key { seed: settings.seed, epoch, item: sample.item };
+        let (h, w, c) = source.shape();
+        let background = settings.normalise.background(c);
+        Ok(settings.augmentation.apply(sample.image.clone(), (h, w, c), &background, key))
     }
 }

@@ -1,6 +1,6 @@
 //! A model: weights, and everything that is needed to answer a picture with them.
 
-use planaria_data::{Codec, Fit, Invert, Limits, Normalise, fit_to};
+use planaria_data::{Codec, Fit, Invert, Limits, Normalise, PerChannel, fit_to};
 use planaria_kernel::Interrupt;
 use planaria_learn::{
     ModelError, Network, Shape, Workspace, model_file, ndarray::Array2, weights_sha256,
@@ -16,21 +16,30 @@ use std::{
 /// The key of a model file's metadata that holds its [`Preprocessing`].
 const PREPROCESSING: &str = "preprocessing";
 
+/// The key of a model file's metadata that holds the names of its classes; not there when they have none.
+const CLASS_NAMES: &str = "class_names";
+
 /// The largest model file that is read: no weights of ours come near it.
 const FILE_BYTES_MAX: u64 = 2 << 30;
 
 /// How a user's picture becomes what the network expects: the same in the pipeline and with a saved model.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preprocessing {
     /// Standardisation of numbers in [0, 1].
-    pub mean: f32,
+    pub mean: PerChannel,
     /// Its deviation.
-    pub deviation: f32,
+    pub deviation: PerChannel,
     /// When brightness is inverted.
     pub invert: Invert,
     /// How the picture is brought to the input's size.
     pub fit: Fit,
+}
+
+impl Preprocessing {
+    fn normalise(&self) -> Normalise {
+        Normalise { mean: self.mean.clone(), deviation: self.deviation.clone() }
+    }
 }
 
 /// Weights with their network and preprocessing.
@@ -39,6 +48,8 @@ pub(crate) struct Model {
     pub(crate) network: Arc<Network>,
     pub(crate) parameters: Arc<Vec<f32>>,
     pub(crate) preprocessing: Preprocessing,
+    /// In their order; empty when they have only numbers.
+    pub(crate) class_names: Vec<String>,
     pub(crate) limits: Limits,
     /// Counts deployments, from 1; 0 for a saved model.
     pub(crate) version: u64,
@@ -53,6 +64,9 @@ pub struct Prediction {
     pub probability: f32,
     /// The probabilities of all classes.
     pub probabilities: Vec<f32>,
+    /// What they are called, in the same order; empty when they have only numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_names: Vec<String>,
     /// The version of the model that answered; 0 for a saved model.
     pub model: u64,
 }
@@ -105,14 +119,11 @@ impl Model {
             Err(error) => return Ok(Err(PredictError::BadImage { reason: error.to_string() })),
         };
         pulse()?;
-        let (h, w, c) = match self.network.input() {
-            Shape::Image { h, w, c } => (h, w, c),
-            Shape::Features(d) => (1, d, 1),
-        };
-        let pixels = fit_to(pixels, h, w, c, self.preprocessing.invert, self.preprocessing.fit);
-        let Preprocessing { mean, deviation, .. } = self.preprocessing;
+        let (h, w, c) = image_shape(&self.network);
+        let Preprocessing { invert, fit, .. } = self.preprocessing;
+        let pixels = fit_to(pixels, h, w, c, invert, fit);
         let mut numbers = vec![0.0; pixels.data.len()];
-        Normalise { mean, deviation }.apply(&pixels, &mut numbers);
+        self.preprocessing.normalise().apply(&pixels, &mut numbers);
         let mut probabilities = Array2::zeros((1, self.network.classes()));
         let images = self.network.input().samples(&numbers);
         self.network.predict(
@@ -128,7 +139,8 @@ impl Model {
         };
         let class = (0..probabilities.len()).fold(0, top);
         let probability = probabilities[class];
-        Ok(Ok(Prediction { class, probability, probabilities, model: self.version }))
+        let (class_names, model) = (self.class_names.clone(), self.version);
+        Ok(Ok(Prediction { class, probability, probabilities, class_names, model }))
     }
 
     /// The bytes of a safetensors file with `metadata` beside what [`SavedModel::open`] needs.
@@ -139,6 +151,10 @@ impl Model {
         let preprocessing =
             serde_json::to_string(&self.preprocessing).expect("four plain fields always serialise");
         metadata.insert(PREPROCESSING.to_owned(), preprocessing);
+        if !self.class_names.is_empty() {
+            let names = serde_json::to_string(&self.class_names).expect("texts always serialise");
+            metadata.insert(CLASS_NAMES.to_owned(), names);
+        }
         model_file::encode(&self.network, &self.parameters, &metadata)
     }
 }
@@ -191,6 +207,16 @@ pub enum OpenModelError {
         /// What is wrong with it.
         reason: String,
     },
+    /// It does not say what its classes are called in a way that can be understood.
+    #[error(
+        "{path}: its metadata's `{CLASS_NAMES}` cannot be used ({reason}): remove or repair it"
+    )]
+    ClassNames {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 impl SavedModel {
@@ -208,16 +234,16 @@ impl SavedModel {
         let bytes = std::fs::read(path).map_err(read)?;
         let (network, file) = model_file::decode(&bytes)
             .map_err(|source| OpenModelError::Model { path: path.to_owned(), source })?;
-        let preprocessing = file.metadata.get(PREPROCESSING).map(String::as_str).unwrap_or("");
-        let preprocessing = serde_json::from_str(preprocessing).map_err(|error| {
-            OpenModelError::Preprocessing { path: path.to_owned(), reason: error.to_string() }
-        })?;
+        let preprocessing = preprocessing(&file.metadata, &network)
+            .map_err(|reason| OpenModelError::Preprocessing { path: path.to_owned(), reason })?;
+        let class_names = class_names(&file.metadata, &network)
+            .map_err(|reason| OpenModelError::ClassNames { path: path.to_owned(), reason })?;
         let network = Arc::new(network);
         let workspace = network.workspace(1);
         let weights_sha256 = weights_sha256(&file.parameters);
         let parameters = Arc::new(file.parameters);
         let limits = Limits::default();
-        let model = Model { network, parameters, preprocessing, limits, version: 0 };
+        let model = Model { network, parameters, preprocessing, class_names, limits, version: 0 };
         Ok(SavedModel { model, workspace, weights_sha256, metadata: file.metadata })
     }
 
@@ -241,6 +267,43 @@ impl SavedModel {
     /// What the file says of itself.
     pub fn metadata(&self) -> &BTreeMap<String, String> {
         &self.metadata
+    }
+}
+
+/// Reads how pictures are preprocessed, and proves that those of the network can be.
+fn preprocessing(
+    metadata: &BTreeMap<String, String>,
+    network: &Network,
+) -> Result<Preprocessing, String> {
+    let text = metadata.get(PREPROCESSING).map(String::as_str).unwrap_or("");
+    let preprocessing: Preprocessing =
+        serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let (_, _, channels) = image_shape(network);
+    preprocessing.normalise().check(channels).map_err(|error| error.to_string())?;
+    Ok(preprocessing)
+}
+
+/// Reads the names of the classes; none are no names.
+fn class_names(
+    metadata: &BTreeMap<String, String>,
+    network: &Network,
+) -> Result<Vec<String>, String> {
+    let Some(text) = metadata.get(CLASS_NAMES) else { return Ok(Vec::new()) };
+    let names: Vec<String> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if names.len() > network.classes() {
+        return Err(format!("{} names for {} outputs", names.len(), network.classes()));
+    }
+    if names.iter().any(|name| name.contains(char::is_control)) {
+        return Err("a name holds control characters".into());
+    }
+    Ok(names)
+}
+
+/// The `(H, W, C)` of the images that a network takes.
+fn image_shape(network: &Network) -> (usize, usize, usize) {
+    match network.input() {
+        Shape::Image { h, w, c } => (h, w, c),
+        Shape::Features(d) => (1, d, 1),
     }
 }
 

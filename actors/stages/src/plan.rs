@@ -1,7 +1,7 @@
 //! What is fixed before the first item: the source, the network, and how many of everything there will be.
 
-use crate::settings::{PipelineSettings, SourceSettings};
-use planaria_data::{Source, SourceError, Split, source};
+use crate::settings::PipelineSettings;
+use planaria_data::{NormaliseError, Source, SourceError, Split};
 use planaria_learn::{Network, ShapeError};
 use planaria_random::{Permutation, Purpose};
 use std::sync::Arc;
@@ -15,6 +15,14 @@ pub enum PlanError {
     /// The network does not fit together.
     #[error(transparent)]
     Network(#[from] ShapeError),
+    /// The figures of the normalisation do not fit the images.
+    #[error("[preprocess] does not fit images of {channels} channels")]
+    Normalise {
+        /// Channels of the source's images.
+        channels: usize,
+        /// What does not fit.
+        source: NormaliseError,
+    },
     /// The network takes other images than the source holds.
     #[error("the network takes {network} but the source holds {source_shape}: set `network.input`")]
     Input {
@@ -56,10 +64,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// Opens the source, builds the network and proves that they meet.
     pub(crate) fn new(settings: PipelineSettings) -> Result<Plan, PlanError> {
-        let source: Box<dyn Source> = match &settings.source {
-            SourceSettings::Mnist => Box::new(source::embedded::mnist()?),
-            SourceSettings::Idx(paths) => Box::new(source::idx::open(paths, &settings.limits)?),
-        };
+        let source = settings.open_source()?;
         let network = Network::new(settings.network.input, &settings.network.layers)?;
         let (h, w, c) = source.shape();
         let held = planaria_learn::Shape::Image { h, w, c };
@@ -67,6 +72,10 @@ impl Plan {
             let network = network.input().to_string();
             return Err(PlanError::Input { network, source_shape: held.to_string() });
         }
+        settings
+            .normalise
+            .check(c)
+            .map_err(|source| PlanError::Normalise { channels: c, source })?;
         if network.classes() < source.classes() {
             let (network, classes) = (network.classes(), source.classes());
             return Err(PlanError::Classes { network, classes });

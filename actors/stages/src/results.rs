@@ -9,6 +9,9 @@ pub struct Results {
     /// What the newest deployed model scores on the held-out items.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test: Option<TestResult>,
+    /// What the classes are called, in their order; left out when they have only numbers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub class_names: Vec<String>,
     /// SHA-256 of its weights, in hex.
     pub weights_sha256: Option<String>,
     /// Its file.
@@ -36,6 +39,9 @@ pub struct DeadLetter {
     pub stage: String,
     /// Its number there.
     pub item: u64,
+    /// What it is called in the source, when it has a name there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// How its last worker failed on it.
     pub cause: String,
 }

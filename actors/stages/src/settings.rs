@@ -1,6 +1,9 @@
 //! What a pipeline is built from: checked values, nothing left to doubt.
 
-use planaria_data::{Augmentation, Fit, Invert, Limits, Normalise, source::idx::IdxPaths};
+use planaria_data::{
+    Augmentation, Fit, Invert, Limits, Normalise, Source, SourceError,
+    source::{self, idx::IdxPaths},
+};
 use planaria_kernel::Strategy;
 use planaria_learn::{LayerSpec, Schedule, Shape, Update};
 use std::{collections::BTreeMap, path::PathBuf};
@@ -22,7 +25,7 @@ pub struct PipelineSettings {
     pub test_items: Option<u64>,
     /// Bounds on what the source and users' pictures may hold.
     pub limits: Limits,
-    /// From bytes to standardised numbers.
+    /// From bytes to standardised numbers; it fits the channels of the network's input.
     pub normalise: Normalise,
     /// How training items are varied, epoch by epoch.
     pub augmentation: Augmentation,
@@ -53,6 +56,33 @@ pub enum SourceSettings {
     Mnist,
     /// Four IDX files, gzip or plain.
     Idx(IdxPaths),
+    /// A folder of pictures, `train/<class>/*` and `test/<class>/*`.
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// How pictures of another size come to the network's; without it they are refused.
+        fit: Option<Fit>,
+    },
+}
+
+impl PipelineSettings {
+    /// Opens the source, whose images are to become the network's input.
+    ///
+    /// # Errors
+    /// [`SourceError`] when it cannot be used.
+    pub fn open_source(&self) -> Result<Box<dyn Source>, SourceError> {
+        Ok(match &self.source {
+            SourceSettings::Mnist => Box::new(source::embedded::mnist()?),
+            SourceSettings::Idx(paths) => Box::new(source::idx::open(paths, &self.limits)?),
+            SourceSettings::Folder { path, fit } => {
+                let wanted = match self.network.input {
+                    Shape::Image { h, w, c } => (h, w, c),
+                    Shape::Features(d) => (1, d, 1),
+                };
+                Box::new(source::folder::open(path, wanted, *fit, &self.limits)?)
+            }
+        })
+    }
 }
 
 /// A network by its layers.

@@ -57,6 +57,7 @@ pub(crate) fn results(core: &State, plan: &Plan, supervisor_restarts: u64) -> Re
             loss: deployed.score.mean_loss(),
             confusion: deployed.score.confusion.clone(),
         }),
+        class_names: plan.source.class_names().to_vec(),
         weights_sha256: deployed.map(|deployed| deployed.weights_sha256.clone()),
         model_file: deployed.map(|deployed| deployed.file.display().to_string()),
         items: total(&pools),

@@ -57,8 +57,8 @@ fn settings(folder: &Path) -> PipelineSettings {
         train_items: None,
         test_items: None,
         limits: Limits::default(),
-        normalise: Normalise { mean: 0.5, deviation: 0.25 },
-        augmentation: Augmentation { shift: 1.0, rotate: 5.0, scale: 0.1 },
+        normalise: Normalise::new(0.5, 0.25),
+        augmentation: Augmentation::affine(1.0, 5.0, 0.1),
         network: NetworkSettings {
             name: "smallest".to_owned(),
             input: Shape::Image { h: SIDE, w: SIDE, c: 1 },

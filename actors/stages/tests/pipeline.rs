@@ -1,10 +1,12 @@
 //! The whole way on real digits and real threads, in small: whatever is killed, the same weights.
 
 use planaria_data::{Augmentation, Fit, Invert, Limits, Normalise};
-use planaria_learn::{Adam, Network, Optimiser, Schedule, optimiser::schedule::Cosine};
+use planaria_learn::{
+    Adam, LayerSpec, Network, Optimiser, Schedule, Shape, optimiser::schedule::Cosine,
+};
 use planaria_stages::{
     ChaosPlan, Death, JobError, Pipeline, PipelineEvent, PipelineSettings, PredictError, Results,
-    STAGES, StageKind, Strategy, What, settings::*,
+    STAGES, SavedModel, StageKind, Strategy, What, settings::*,
 };
 use std::{future::Future, path::Path, time::Duration};
 
@@ -28,8 +30,8 @@ fn settings(state_dir: &Path) -> PipelineSettings {
         train_items: Some(2_000),
         test_items: Some(500),
         limits: Limits::default(),
-        normalise: Normalise { mean: 0.1307, deviation: 0.3081 },
-        augmentation: Augmentation { shift: 1.0, rotate: 5.0, scale: 0.05 },
+        normalise: Normalise::new(0.1307, 0.3081),
+        augmentation: Augmentation::affine(1.0, 5.0, 0.05),
         network: NetworkSettings { name: "tiny-cnn".to_owned(), input, layers },
         train: TrainSettings {
             epochs: 2,
@@ -215,4 +217,69 @@ fn every_strategy_leads_to_the_same_weights() {
         assert_eq!(hash(&killed), hash(&quiet), "{strategy:?}");
         assert_eq!(killed.items.dead_lettered, 0);
     }
+}
+
+/// A folder of red and blue pictures of 6x6; one of another size and one that is none are among those to learn from.
+fn red_and_blue() -> tempfile::TempDir {
+    let world = tempfile::tempdir().expect("a folder");
+    for (split, items) in [("train", 20), ("test", 5)] {
+        for (class, colour) in [("red", [200, 0, 0]), ("blue", [0, 0, 200])] {
+            let folder = world.path().join(split).join(class);
+            std::fs::create_dir_all(&folder).expect("a folder");
+            for item in 0..items {
+                let pixel = image::Rgb(colour.map(|value: u8| value.saturating_add(item)));
+                let picture = image::RgbImage::from_pixel(6, 6, pixel);
+                picture.save(folder.join(format!("{item:02}.png"))).expect("a picture");
+            }
+        }
+    }
+    let train = world.path().join("train");
+    image::RgbImage::new(7, 6).save(train.join("red/large.png")).expect("a picture");
+    std::fs::write(train.join("blue/torn.jpg"), [0xff, 0xd8, 0xff, 0]).expect("a file");
+    world
+}
+
+fn learn_colours(settings: &mut PipelineSettings, world: &Path) {
+    settings.source = SourceSettings::Folder { path: world.to_owned(), fit: None };
+    (settings.train_items, settings.test_items) = (None, None);
+    settings.normalise = Normalise::new(vec![0.4, 0.1, 0.4], vec![0.5, 0.5, 0.25]);
+    settings.network = NetworkSettings {
+        name: "colours".to_owned(),
+        input: Shape::Image { h: 6, w: 6, c: 3 },
+        layers: vec![LayerSpec::Flatten, LayerSpec::Dense { units: 2 }],
+    };
+    (settings.train.batch, settings.train.epochs) = (6, 10);
+    settings.predict.invert = Invert::Never;
+    settings.state_dir = world.to_owned();
+    for kind in [StageKind::Decode, StageKind::Preprocess] {
+        let pool = settings.pools.get_mut(&kind).expect("every stage has a pool");
+        (pool.attempts_max, pool.hang_after_ms) = (2, 60_000);
+    }
+}
+
+#[test]
+fn a_folder_of_pictures_is_learnt_by_the_names_of_its_classes_and_bad_pictures_are_named() {
+    let world = red_and_blue();
+    let results = run(|settings| learn_colours(settings, world.path()), None);
+    let test = results.test.as_ref().expect("it was evaluated");
+    assert_eq!((test.accuracy, test.confusion.len()), (1.0, 2));
+    assert_eq!(results.class_names, ["blue", "red"]);
+    let mut given_up: Vec<_> = results.dead_letters.iter().collect();
+    given_up.sort_by_key(|letter| &letter.stage);
+    let expected = [
+        ("decode", "train/blue/torn.jpg", "the picture is damaged"),
+        ("preprocess", "train/red/large.png", "a picture of 6x7 pixels where 6x6 are needed"),
+    ];
+    assert_eq!(given_up.len(), expected.len(), "{given_up:?}");
+    for (letter, (stage, name, cause)) in given_up.into_iter().zip(expected) {
+        let found = letter.name.as_ref().is_some_and(|found| found.ends_with(name));
+        assert!(letter.stage == stage && found && letter.cause.contains(cause), "{letter:?}");
+    }
+    let file = results.model_file.expect("a model was deployed");
+    let mut model = SavedModel::open(Path::new(&file)).expect("it opens");
+    let mut png = std::io::Cursor::new(Vec::new());
+    let blue = image::RgbImage::from_pixel(60, 30, image::Rgb([10, 20, 255]));
+    blue.write_to(&mut png, image::ImageFormat::Png).expect("in memory");
+    let answer = model.predict(png.get_ref()).expect("it is a picture");
+    assert_eq!((answer.class, answer.class_names), (0, vec!["blue".to_owned(), "red".to_owned()]));
 }

@@ -8,7 +8,7 @@ use planaria_data::{Limits, Normalise, Source, Split};
 use planaria_random::{Permutation, Purpose};
 
 fn table(source: &dyn Source, split: Split, rows: u64) -> Result<Table, Box<dyn Error>> {
-    let normalise = Normalise { mean: 0.1307, deviation: 0.3081 };
+    let normalise = Normalise::new(0.1307, 0.3081);
     let (h, w, c) = source.shape();
     let columns = h * w * c;
     let shuffle = Permutation::new(source.len(split), 1, Purpose::Shuffle, 0);

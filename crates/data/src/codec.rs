@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use image::{DynamicImage, ImageDecoder, ImageError, ImageReader};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, metadata::Orientation};
 use serde::{Deserialize, Serialize};
 
 use crate::{Limits, Pixels};
@@ -119,7 +119,44 @@ pub enum DecodeError {
     },
 }
 
+impl Codec {
+    /// The `(H, W)` that an item decodes to, by its header: cheaper than decoding it, and with the same bounds.
+    ///
+    /// # Errors
+    /// [`DecodeError`], as far as the header tells.
+    pub fn size(&self, bytes: &[u8], limits: &Limits) -> Result<(usize, usize), DecodeError> {
+        match *self {
+            Codec::Grey8 { h, w } => Ok((h, w)),
+            Codec::Image => {
+                let (decoder, orientation) = opened(bytes, limits)?;
+                let (w, h) = decoder.dimensions();
+                let is_turned = matches!(
+                    orientation,
+                    Orientation::Rotate90
+                        | Orientation::Rotate270
+                        | Orientation::Rotate90FlipH
+                        | Orientation::Rotate270FlipH
+                );
+                let (h, w) = if is_turned { (w, h) } else { (h, w) };
+                Ok((h as usize, w as usize))
+            }
+        }
+    }
+}
+
 fn decode_picture(bytes: &[u8], limits: &Limits) -> Result<Pixels, DecodeError> {
+    let (decoder, orientation) = opened(bytes, limits)?;
+    let mut picture =
+        DynamicImage::from_decoder(decoder).map_err(|source| failed(source, limits))?;
+    picture.apply_orientation(orientation);
+    Ok(bytes_of(picture))
+}
+
+/// Reads a picture's header and checks it against the limits.
+fn opened<'a>(
+    bytes: &'a [u8],
+    limits: &Limits,
+) -> Result<(impl ImageDecoder + 'a, Orientation), DecodeError> {
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
     let mut reader = reader.expect("a slice in memory can always be read");
     if reader.format().is_none() {
@@ -149,10 +186,7 @@ fn decode_picture(bytes: &[u8], limits: &Limits) -> Result<Pixels, DecodeError> 
     }
     decoder.set_limits(bounds).map_err(|source| failed(source, limits))?;
     let orientation = decoder.orientation().map_err(|source| failed(source, limits))?;
-    let mut picture =
-        DynamicImage::from_decoder(decoder).map_err(|source| failed(source, limits))?;
-    picture.apply_orientation(orientation);
-    Ok(bytes_of(picture))
+    Ok((decoder, orientation))
 }
 
 fn failed(source: ImageError, limits: &Limits) -> DecodeError {

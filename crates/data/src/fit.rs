@@ -26,7 +26,8 @@ pub enum Invert {
     Never,
     /// Always.
     Always,
-    /// When the picture's border is on average brighter than the middle of the range: dark ink on light paper.
+    /// For a network that sees grey, when the picture's border is on average brighter than the middle of the range: dark
+    /// ink on light paper. A photograph in colour is never inverted.
     #[default]
     Auto,
 }
@@ -52,7 +53,7 @@ pub fn fit_to(pixels: Pixels, h: usize, w: usize, c: usize, invert: Invert, fit:
     let inverted = match invert {
         Invert::Never => false,
         Invert::Always => true,
-        Invert::Auto => is_border_bright(&pixels),
+        Invert::Auto => c == 1 && is_border_bright(&pixels),
     };
     if inverted {
         pixels.data.iter_mut().for_each(|byte| *byte = 255 - *byte);
@@ -62,6 +63,59 @@ pub fn fit_to(pixels: Pixels, h: usize, w: usize, c: usize, invert: Invert, fit:
         Fit::Contain => contained(pixels, h, w),
         Fit::Centre => with_channels(centred(&with_channels(pixels, 1), h, w), c),
     }
+}
+
+/// Brings a picture to the `(H, W, C)` that all of a data set have: its channels always, its size as `fit` says or, without
+/// it, not at all. A picture that has the shape already is given back untouched.
+///
+/// # Errors
+/// [`ConformError`] for a picture of another size without `fit`, and for channels that cannot be made.
+///
+/// # Panics
+/// When a side of the picture or of the result is 0: no decoded picture is like this.
+pub fn conform(
+    pixels: Pixels,
+    (h, w, c): (usize, usize, usize),
+    fit: Option<Fit>,
+) -> Result<Pixels, ConformError> {
+    if pixels.shape() == (h, w, c) {
+        return Ok(pixels);
+    }
+    match fit {
+        None if (pixels.h, pixels.w) != (h, w) => {
+            Err(ConformError::Size { h: pixels.h, w: pixels.w, need_h: h, need_w: w })
+        }
+        _ if c != 1 && c != 3 => Err(ConformError::Channels { found: pixels.c, need: c }),
+        fit => Ok(fit_to(pixels, h, w, c, Invert::Never, fit.unwrap_or_default())),
+    }
+}
+
+/// Why a picture cannot be one of a data set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ConformError {
+    /// It has another size.
+    #[error(
+        "a picture of {h}x{w} pixels where {need_h}x{need_w} are needed: drop it or set \
+         `source.fit` to \"stretch\" or \"contain\""
+    )]
+    Size {
+        /// Its height.
+        h: usize,
+        /// Its width.
+        w: usize,
+        /// The height of all others.
+        need_h: usize,
+        /// The width of all others.
+        need_w: usize,
+    },
+    /// Its channels cannot become those of the others.
+    #[error("a picture of {found} channels where {need} are needed: pictures become 1 or 3")]
+    Channels {
+        /// Its channels.
+        found: usize,
+        /// The channels of all others.
+        need: usize,
+    },
 }
 
 /// Lays a picture with transparency (2 or 4 channels) over white; others stay.

@@ -12,10 +12,10 @@ pub mod normalise;
 pub mod augmentation;
 pub mod fit;
 
-pub use augmentation::Augmentation;
+pub use augmentation::{AUGMENTATIONS, Augmentation};
 pub use codec::{Codec, DecodeError};
-pub use fit::{Fit, Invert, fit_to};
+pub use fit::{ConformError, Fit, Invert, conform, fit_to};
 pub use limits::Limits;
-pub use normalise::Normalise;
+pub use normalise::{Normalise, NormaliseError, PerChannel};
 pub use pixels::Pixels;
 pub use source::{RawItem, Source, SourceError, Split};

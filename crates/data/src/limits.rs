@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Limits {
     /// Bytes of one file of a source, as it lies there and uncompressed. Default: 2 GiB.
     pub source_bytes: u64,
+    /// Files that a folder of pictures may hold. Default: 2,000,000.
+    pub source_files: u64,
     /// Bytes of one image as it lies in the source. Default: 16 MiB.
     pub image_bytes: u64,
     /// Pixels of an image's width and of its height. Default: 16384.
@@ -22,6 +24,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             source_bytes: 2 << 30,
+            source_files: 2_000_000,
             image_bytes: 16 << 20,
             image_side: 16_384,
             image_pixels: 64 << 20,

@@ -1,11 +1,14 @@
 //! Where raw items come from: numbered, the same bytes under the same number every time.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
-use crate::Codec;
+use crate::{Codec, DecodeError, Fit};
 
 pub mod idx;
 pub mod embedded;
+pub mod folder;
 
 /// The half of a data set: what is learnt from, and what is only measured on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -50,20 +53,49 @@ pub trait Source: Send + Sync {
     /// [`SourceError::Index`] when `index` is not below [`Source::len`], and what reading may meet.
     fn read(&self, split: Split, index: u64) -> Result<RawItem, SourceError>;
 
-    /// `(H, W, C)` that every item decodes to.
+    /// `(H, W, C)` that every item comes to.
     fn shape(&self) -> (usize, usize, usize);
 
     /// How many classes there are: every label of both splits is below.
     fn classes(&self) -> usize;
 
+    /// What the classes are called, in their order; empty when they have only numbers.
+    fn class_names(&self) -> &[String] {
+        &[]
+    }
+
     /// How the items are decoded.
     fn codec(&self) -> Codec;
 
-    /// The SHA-256 of the training data (the uncompressed file of images, then that of labels) in lower-case hex.
+    /// How a decoded item of another size comes to [`Source::shape`]; without it, it is refused.
+    fn fit(&self) -> Option<Fit> {
+        None
+    }
+
+    /// What item `index` of a split is called in the source, for people who look for it; none when it has only its number.
+    fn name_of(&self, split: Split, index: u64) -> Option<String> {
+        let _ = (split, index); // a source of numbered items names none
+        None
+    }
+
+    /// The SHA-256 of the training data in lower-case hex; each source says of which bytes.
     fn sha256(&self) -> &str;
 
     /// One line for people: `MNIST, embedded: 60000 train, 10000 test, 28x28x1`.
     fn describe(&self) -> String;
+}
+
+/// Opens a file of a source, when it is one: opening a pipe would wait for its writer.
+fn open_file(path: &Path) -> Result<File, SourceError> {
+    let unreadable = |source: std::io::Error| match source.kind() {
+        ErrorKind::NotFound => SourceError::Missing { path: path.to_path_buf() },
+        _ => SourceError::Read { path: path.to_path_buf(), source },
+    };
+    let about = std::fs::metadata(path).map_err(unreadable)?;
+    if !about.is_file() {
+        return Err(SourceError::NotAFile { path: path.to_path_buf() });
+    }
+    File::open(path).map_err(unreadable)
 }
 
 /// Why a source cannot be used.
@@ -235,5 +267,84 @@ pub enum SourceError {
         index: u64,
         /// Items of the split.
         len: u64,
+    },
+    /// There is no such folder.
+    #[error(
+        "{path}: there is no such folder: pictures lie in `train/<class>/` and `test/<class>/` of \
+         the source's path", path = path.display()
+    )]
+    MissingFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The path is a file.
+    #[error("{path}: is not a folder: each class has a folder of its own", path = path.display())]
+    NotAFolder {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A folder lies among a class's pictures.
+    #[error("{path}: is a folder among pictures: move its pictures up", path = path.display())]
+    Nested {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Not enough classes, or too many.
+    #[error("{path}: holds {found} folders of classes: there may be 2 to {limit}", path = path.display())]
+    Classes {
+        /// The folder of training classes.
+        path: PathBuf,
+        /// Folders in it.
+        found: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// A class that cannot be shown.
+    #[error(
+        "{path}: a class's name must be UTF-8 and without control characters: rename the folder",
+        path = path.display()
+    )]
+    ClassName {
+        /// The folder of the class.
+        path: PathBuf,
+    },
+    /// A class to measure on that is not learnt.
+    #[error(
+        "{path}: no such class is among those of {train}: rename or remove the folder",
+        path = path.display(), train = train.display()
+    )]
+    UnknownClass {
+        /// The folder of the class.
+        path: PathBuf,
+        /// The folder of training classes.
+        train: PathBuf,
+    },
+    /// A folder without pictures.
+    #[error(
+        "{path}: holds no picture (`.png`, `.jpg`, ...): is it the right folder?",
+        path = path.display()
+    )]
+    NoPictures {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// More files than allowed.
+    #[error(
+        "{path}: the source holds over {limit} files: raise the limit `source_files` if you \
+         trust it", path = path.display()
+    )]
+    TooManyFiles {
+        /// The folder at which it was found.
+        path: PathBuf,
+        /// [`crate::Limits::source_files`].
+        limit: u64,
+    },
+    /// No picture tells what the pictures are like.
+    #[error("{path}: this picture cannot be read, nor can those of any other class", path = path.display())]
+    Picture {
+        /// The first one.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: DecodeError,
     },
 }

@@ -1,9 +1,17 @@
 //! What varying an image promises.
 
-use planaria_data::Augmentation;
+use planaria_data::augmentation::{Canvas, Crop, Cutout, Flip, Key, Padding, Warp};
+use planaria_data::{AUGMENTATIONS, Augmentation};
 use planaria_random::{Purpose, Stream};
 use proptest::prelude::*;
 
+const BEHIND: f32 = -0.4;
+
+fn key(item: u64) -> Key {
+    Key { seed: 3, epoch: 1, item }
+}
+
+/// The numbers that the affine map of an item draws.
 fn stream(item: u64) -> Stream {
     Stream::new(3, Purpose::Augment, 1, item)
 }
@@ -14,16 +22,45 @@ fn varied(
     shape: (usize, usize, usize),
     item: u64,
 ) -> Vec<f32> {
-    let mut out = vec![f32::NAN; image.len()];
-    settings.apply(image, shape, -0.4, &mut stream(item), &mut out);
-    out
+    settings.apply(image.to_vec(), shape, &vec![BEHIND; shape.2], key(item))
 }
 
 fn ramp(n: usize) -> Vec<f32> {
     (0..n).map(|at| (at as f32 * 0.37).sin() * 2.0).collect()
 }
 
-const USUAL: Augmentation = Augmentation { shift: 2.0, rotate: 10.0, scale: 0.1 };
+/// Settings in which every augmentation does something.
+const ALL: Augmentation = Augmentation {
+    flip: Flip::Random,
+    crop: Crop { pixels: 3, padding: Padding::Reflect },
+    warp: Warp { shift: 1.0, rotate: 10.0, scale: 0.1, elastic: 1.0, smoothness: 3.0 },
+    cutout: Cutout { side: 5 },
+};
+
+#[test]
+fn every_augmentation_gives_the_same_bits_for_the_same_key_and_others_for_another() {
+    let image = ramp(28 * 28);
+    for (name, find) in AUGMENTATIONS {
+        let one = find(&ALL);
+        assert!(!one.is_identity(), "{name} does something");
+        assert!(find(&Augmentation::default()).is_identity(), "{name} does nothing by default");
+        let draw = |key: Key| {
+            let mut canvas = Canvas::new(image.clone(), (28, 28, 1), &[BEHIND]);
+            one.vary(&mut canvas, key);
+            canvas.into_image().into_iter().map(f32::to_bits).collect::<Vec<_>>()
+        };
+        let keys = |change: fn(u64) -> Key| (0..40).map(move |number| draw(change(number)));
+        for other in [
+            |item| Key { item, ..key(0) },
+            |epoch| Key { epoch: epoch as u32, ..key(0) },
+            |seed| Key { seed, ..key(0) },
+        ] {
+            let variants: Vec<_> = keys(other).collect();
+            assert_eq!(variants, keys(other).collect::<Vec<_>>(), "{name}");
+            assert!(variants.iter().any(|variant| *variant != variants[0]), "{name}");
+        }
+    }
+}
 
 #[test]
 fn the_default_copies_exactly() {
@@ -33,27 +70,15 @@ fn the_default_copies_exactly() {
 }
 
 #[test]
-fn the_same_key_gives_the_same_bits_and_another_item_others() {
-    let image = ramp(28 * 28);
-    let first = varied(USUAL, &image, (28, 28, 1), 5);
-    let again = varied(USUAL, &image, (28, 28, 1), 5);
-    assert!(first.iter().zip(&again).all(|(a, b)| a.to_bits() == b.to_bits()));
-    assert_ne!(first, varied(USUAL, &image, (28, 28, 1), 6));
-    assert_ne!(first, image);
-}
-
-#[test]
-fn the_same_number_of_draws_is_taken_whatever_the_settings() {
-    let image = ramp(9);
-    let mut next = Vec::new();
-    for settings in
-        [Augmentation::default(), USUAL, Augmentation { shift: 1.0, ..Default::default() }]
-    {
-        let (mut stream, mut out) = (stream(0), [0.0; 9]);
-        settings.apply(&image, (3, 3, 1), 0.0, &mut stream, &mut out);
-        next.push(stream.next_u32());
+fn one_augmentation_more_leaves_the_draws_of_the_others_alone() {
+    let image = vec![1.0; 20 * 20];
+    for item in 0..20 {
+        // On one colour only the square can be seen.
+        let cutout = Augmentation { cutout: ALL.cutout, ..Augmentation::default() };
+        let more = Augmentation { flip: ALL.flip, crop: ALL.crop, ..cutout };
+        let of = |settings| varied(settings, &image, (20, 20, 1), item);
+        assert_eq!(of(cutout), of(more), "item {item}");
     }
-    assert!(next.iter().all(|&word| word == next[0]));
 }
 
 /// Where the mass of an image on black lies, `(y, x)`.
@@ -70,12 +95,11 @@ fn centre(image: &[f32], w: usize) -> (f32, f32) {
 fn shifts_are_those_that_were_drawn() {
     let mut image = vec![0.0; 28 * 28];
     image[10 * 28 + 12] = 1.0;
-    let settings = Augmentation { shift: 2.0, ..Default::default() };
+    let settings = Augmentation::affine(2.0, 0.0, 0.0);
     for item in 0..50 {
         let mut drawn = stream(item);
         let (down, across) = (drawn.next_between(-2.0, 2.0), drawn.next_between(-2.0, 2.0));
-        let mut out = vec![0.0; 28 * 28];
-        settings.apply(&image, (28, 28, 1), 0.0, &mut stream(item), &mut out);
+        let out = settings.apply(image.clone(), (28, 28, 1), &[0.0], key(item));
         let (y, x) = centre(&out, 28);
         assert!((y - 10.0 - down).abs() < 1e-3 && (x - 12.0 - across).abs() < 1e-3, "item {item}");
     }
@@ -86,14 +110,13 @@ fn turns_are_about_the_middle() {
     // A dot straight right of the middle of 29x29 moves on a circle.
     let mut image = vec![0.0; 29 * 29];
     image[14 * 29 + 22] = 1.0;
-    let settings = Augmentation { rotate: 180.0, ..Default::default() };
+    let settings = Augmentation::affine(0.0, 180.0, 0.0);
     for item in 0..50 {
         let mut drawn = stream(item);
         drawn.next_u32();
         drawn.next_u32();
         let angle = drawn.next_between(-180.0, 180.0).to_radians();
-        let mut out = vec![0.0; 29 * 29];
-        settings.apply(&image, (29, 29, 1), 0.0, &mut stream(item), &mut out);
+        let out = settings.apply(image.clone(), (29, 29, 1), &[0.0], key(item));
         let (y, x) = centre(&out, 29);
         let (expected_y, expected_x) = (14.0 + 8.0 * angle.sin(), 14.0 + 8.0 * angle.cos());
         // Bilinear sampling spreads a dot unevenly: a tenth of a pixel is what it may be off.
@@ -106,12 +129,11 @@ fn scales_are_those_that_were_drawn() {
     // A frame 8 pixels from the middle of 41x41: where its right side comes to tells the scale.
     let mut image = vec![0.0; 41 * 41];
     (12..=28).for_each(|y| image[y * 41 + 28] = 1.0);
-    let settings = Augmentation { scale: 0.5, ..Default::default() };
+    let settings = Augmentation::affine(0.0, 0.0, 0.5);
     for item in 0..50 {
         let mut drawn = stream(item);
         let [_, _, _, scale] = [(); 4].map(|()| 1.0 + drawn.next_between(-0.5, 0.5));
-        let mut out = vec![0.0; 41 * 41];
-        settings.apply(&image, (41, 41, 1), 0.0, &mut stream(item), &mut out);
+        let out = settings.apply(image.clone(), (41, 41, 1), &[0.0], key(item));
         let (y, x) = centre(&out, 41);
         // Bilinear sampling of a line that is one pixel wide may be off by less than half a pixel.
         assert!((y - 20.0).abs() < 1e-2 && (x - 20.0 - 8.0 * scale).abs() < 0.5, "item {item}");
@@ -122,15 +144,25 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn values_stay_between_background_and_image(
+    fn every_augmentation_keeps_shape_and_range(
         (h, w, c) in (1..20usize, 1..20usize, 1..5usize),
         (shift, rotate, scale) in (0f32..30.0, 0f32..180.0, 0f32..0.99),
+        (elastic, smoothness) in (prop_oneof![Just(0f32), 0f32..30.0], 0.5f32..12.0),
+        (pixels, padding) in (0..40u32, prop_oneof![Just(Padding::Reflect), Just(Padding::Zero)]),
+        (flip, side) in (prop_oneof![Just(Flip::Random), Just(Flip::Alternating)], 0..30u32),
         item in any::<u64>(),
     ) {
+        let settings = Augmentation {
+            flip,
+            crop: Crop { pixels, padding },
+            warp: Warp { shift, rotate, scale, elastic, smoothness },
+            cutout: Cutout { side },
+        };
         let image = ramp(h * w * c);
-        let least = image.iter().copied().fold(-0.4, f32::min);
-        let most = image.iter().copied().fold(-0.4, f32::max);
-        let out = varied(Augmentation { shift, rotate, scale }, &image, (h, w, c), item);
+        let least = image.iter().copied().fold(BEHIND, f32::min).min(0.0);
+        let most = image.iter().copied().fold(BEHIND, f32::max).max(0.0);
+        let out = varied(settings, &image, (h, w, c), item);
+        prop_assert_eq!(out.len(), image.len());
         prop_assert!(out.iter().all(|&value| value >= least - 1e-5 && value <= most + 1e-5));
     }
 
@@ -138,8 +170,8 @@ proptest! {
     fn channels_are_varied_alike(item in any::<u64>(), c in 2..5usize) {
         let grey = ramp(12 * 12);
         let image: Vec<f32> = grey.iter().flat_map(|&value| vec![value; c]).collect();
-        let expected = varied(USUAL, &grey, (12, 12, 1), item);
-        let out = varied(USUAL, &image, (12, 12, c), item);
+        let expected = varied(ALL, &grey, (12, 12, 1), item);
+        let out = varied(ALL, &image, (12, 12, c), item);
         prop_assert!(out.chunks(c).zip(&expected).all(|(pixel, grey)| pixel.iter().all(|v| v == grey)));
     }
 }

@@ -4,7 +4,9 @@ use std::io::Cursor;
 
 use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageFormat, Luma, LumaA, Rgb, RgbImage};
 use planaria_data::source::embedded;
-use planaria_data::{Codec, DecodeError, Fit, Invert, Limits, Pixels, Source, Split, fit_to};
+use planaria_data::{
+    Codec, ConformError, DecodeError, Fit, Invert, Limits, Pixels, Source, Split, conform, fit_to,
+};
 use proptest::prelude::*;
 
 fn encoded(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
@@ -49,6 +51,7 @@ fn a_photograph_is_turned_upright_as_its_exif_says() {
     let flat = decode(&jpeg, &Limits::default()).unwrap();
     let upright = decode(&photograph, &Limits::default()).unwrap();
     assert_eq!((flat.shape(), upright.shape()), ((10, 20, 3), (20, 10, 3)));
+    assert_eq!(Codec::Image.size(&photograph, &Limits::default()).unwrap(), (20, 10));
     assert_eq!(upright.data[9 * 3..10 * 3], flat.data[..3], "top left comes to top right");
 }
 
@@ -178,8 +181,41 @@ fn transparency_is_white_colour_becomes_luma_and_grey_becomes_colour() {
 #[test]
 fn an_empty_sheet_centres_to_black() {
     let fitted =
-        fit_to(Pixels::new(30, 20, 3, vec![250; 1800]), 28, 28, 3, Invert::Auto, Fit::Centre);
-    assert_eq!(fitted, Pixels::new(28, 28, 3, vec![0; 28 * 28 * 3]));
+        fit_to(Pixels::new(30, 20, 3, vec![250; 1800]), 28, 28, 1, Invert::Auto, Fit::Centre);
+    assert_eq!(fitted, Pixels::new(28, 28, 1, vec![0; 28 * 28]));
+}
+
+#[test]
+fn a_photograph_in_colour_is_not_inverted_for_its_bright_border() {
+    let sky = Pixels::new(2, 2, 3, [200, 220, 255].repeat(4));
+    assert_eq!(fit_to(sky.clone(), 2, 2, 3, Invert::Auto, Fit::Stretch), sky);
+    assert_eq!(fit_to(sky.clone(), 2, 2, 3, Invert::Always, Fit::Stretch).data[..3], [55, 35, 0]);
+    assert_eq!(fit_to(sky, 2, 2, 1, Invert::Auto, Fit::Stretch).data, [255 - 218; 4]);
+}
+
+#[test]
+fn a_picture_comes_to_the_shape_of_its_data_set_or_says_why_not() {
+    let grey = Pixels::new(2, 2, 1, vec![9, 8, 7, 6]);
+    assert_eq!(conform(grey.clone(), (2, 2, 1), None), Ok(grey.clone()));
+    let colour = conform(grey.clone(), (2, 2, 3), None).unwrap();
+    assert_eq!(colour.data, [9, 9, 9, 8, 8, 8, 7, 7, 7, 6, 6, 6]);
+    let size = ConformError::Size { h: 2, w: 2, need_h: 3, need_w: 2 };
+    assert_eq!(conform(grey.clone(), (3, 2, 1), None), Err(size));
+    let stretched = conform(grey.clone(), (3, 2, 1), Some(Fit::Stretch)).unwrap();
+    assert_eq!(stretched.shape(), (3, 2, 1));
+    let channels = ConformError::Channels { found: 1, need: 4 };
+    assert_eq!(conform(grey, (2, 2, 4), Some(Fit::Stretch)), Err(channels));
+}
+
+#[test]
+fn the_header_tells_the_size_that_decoding_gives() {
+    let picture = gradient(5, 3);
+    for format in [ImageFormat::Png, ImageFormat::Jpeg] {
+        let bytes = encoded(picture.clone(), format);
+        assert_eq!(Codec::Image.size(&bytes, &Limits::default()).unwrap(), (3, 5));
+        let header = Codec::Image.size(&bytes[..10], &Limits::default());
+        assert!(header.is_err(), "{format:?}: a cut header is an error");
+    }
 }
 
 proptest! {

@@ -43,7 +43,8 @@ impl Controlled for StandIn {
         image: Vec<u8>,
     ) -> impl Future<Output = Result<Prediction, PredictError>> + 'static {
         let probabilities = vec![0.0; 10];
-        let seven = Prediction { class: 7, probability: 1.0, probabilities, model: 1 };
+        let class_names = Vec::new();
+        let seven = Prediction { class: 7, probability: 1.0, probabilities, class_names, model: 1 };
         let is_seven = image.first() == Some(&b'7');
         let bad = PredictError::BadImage { reason: "this is no image".into() };
         std::future::ready(if is_seven { Ok(seven) } else { Err(bad) })

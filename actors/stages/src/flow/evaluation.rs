@@ -150,11 +150,12 @@ impl Evaluation {
             network: self.plan.network.clone(),
             parameters: self.current().version.parameters.clone(),
             preprocessing: Preprocessing {
-                mean: settings.normalise.mean,
-                deviation: settings.normalise.deviation,
+                mean: settings.normalise.mean.clone(),
+                deviation: settings.normalise.deviation.clone(),
                 invert: settings.predict.invert,
                 fit: settings.predict.fit,
             },
+            class_names: self.plan.source.class_names().to_vec(),
             limits: settings.limits,
             version: self.number + 1,
         })

@@ -211,7 +211,9 @@ impl Flow for PipelineFlow {
         let kind = STAGES[usize::from(stage.0)];
         if self.dead_letters.len() < DEAD_LETTERS_MAX {
             let (stage, cause) = (kind.name().to_owned(), cause.to_string());
-            self.dead_letters.push(DeadLetter { stage, item: ordinal, cause });
+            let is_of_source = kind <= StageKind::Preprocess;
+            let name = if is_of_source { self.samples.name(ordinal) } else { None };
+            self.dead_letters.push(DeadLetter { stage, item: ordinal, name, cause });
         }
         match kind {
             StageKind::Ingest | StageKind::Decode | StageKind::Preprocess => {

@@ -87,6 +87,12 @@ impl Samples {
         }
     }
 
+    /// What an ordinal is called in the source.
+    pub(crate) fn name(&self, ordinal: u64) -> Option<String> {
+        let Address { split, index } = self.address(ordinal);
+        self.plan.source.name_of(split, index)
+    }
+
     pub(crate) fn raw(&self, ordinal: u64) -> Raw {
         Raw(self.raw[&ordinal].clone())
     }

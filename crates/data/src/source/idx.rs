@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
-use super::{RawItem, Source, SourceError, Split};
+use super::{RawItem, Source, SourceError, Split, open_file};
 use crate::{Codec, Limits};
 
 const MAGIC_IMAGES: u32 = 0x0000_0803;
@@ -74,8 +74,8 @@ impl Part {
     const LABELS_HEADER: usize = 8;
 
     fn open(images: &Path, labels: &Path, limits: &Limits) -> Result<Part, SourceError> {
-        let image_file = open_file(images, limits)?;
-        let label_file = open_file(labels, limits)?;
+        let image_file = open_bounded(images, limits)?;
+        let label_file = open_bounded(labels, limits)?;
         Part::read((images, image_file), (labels, label_file), limits)
     }
 
@@ -215,21 +215,16 @@ impl Source for Idx {
     }
 }
 
-fn open_file(path: &Path, limits: &Limits) -> Result<File, SourceError> {
-    let unreadable = |source: std::io::Error| match source.kind() {
-        ErrorKind::NotFound => SourceError::Missing { path: path.to_path_buf() },
-        _ => SourceError::Read { path: path.to_path_buf(), source },
-    };
-    // Asked before opening: opening a pipe would wait for its writer.
-    let about = std::fs::metadata(path).map_err(unreadable)?;
-    if !about.is_file() {
-        return Err(SourceError::NotAFile { path: path.to_path_buf() });
-    }
+/// Opens a file of a source that is not larger than the limit.
+fn open_bounded(path: &Path, limits: &Limits) -> Result<File, SourceError> {
+    let file = open_file(path)?;
+    let about = file.metadata();
+    let about = about.map_err(|source| SourceError::Read { path: path.to_path_buf(), source })?;
     if about.len() > limits.source_bytes {
         let (path, limit) = (path.to_path_buf(), limits.source_bytes);
         return Err(SourceError::TooLarge { path, limit });
     }
-    File::open(path).map_err(unreadable)
+    Ok(file)
 }
 
 /// Dimension `axis` of a file whose header is known to be there.
