@@ -116,7 +116,7 @@ fn baselines(mut section: Section<'_>) -> BaselineSettings {
 fn channels(network: &NetworkSettings) -> Option<usize> {
     match network.input {
         Shape::Image { c, .. } => Some(c),
-        Shape::Features(_) => None,
+        Shape::Sequence { .. } | Shape::Features(_) => None,
     }
 }
 

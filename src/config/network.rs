@@ -40,13 +40,13 @@ pub(super) fn read(reading: &Reading<'_>, mut section: Section<'_>) -> NetworkSe
 
 /// What a preset is, whether or not it is known: a fault has been recorded when it is not.
 fn named(section: &Section<'_>, name: &str) -> NetworkSettings {
-    let found = PRESETS.iter().find(|(known, ..)| *known == name);
-    let (name, input, layers) = found.unwrap_or_else(|| {
-        let hint = nearest::hint(name, PRESETS.iter().map(|(known, ..)| *known));
+    let preset = PRESETS.iter().find(|preset| preset.name == name).unwrap_or_else(|| {
+        let hint = nearest::hint(name, PRESETS.iter().map(|preset| preset.name));
         section.fault("preset", format!("no network is called `{name}`{hint}"));
         &PRESETS[0]
     });
-    NetworkSettings { name: (*name).into(), input: *input, layers: layers.to_vec() }
+    let layers = (preset.layers)();
+    NetworkSettings { name: preset.name.into(), input: preset.input, layers }
 }
 
 fn custom(
@@ -56,8 +56,9 @@ fn custom(
 ) -> NetworkSettings {
     let input = match input.as_deref() {
         Some(&[h, w, c]) => Shape::Image { h, w, c },
+        Some(&[features]) => Shape::Features(features),
         Some(_) => {
-            section.fault("input", "must be [height, width, channels]");
+            section.fault("input", "must be [height, width, channels], or [features]");
             Shape::Features(1)
         }
         None => {
@@ -80,36 +81,20 @@ fn custom(
     NetworkSettings { name: "custom".into(), input, layers }
 }
 
-/// One layer, or `None` after a fault in its kind.
+/// One layer, or `None` after a fault.
 fn layer(mut section: Section<'_>) -> Option<LayerSpec> {
     let Some(kind) = section.text("kind") else {
         if !section.has("kind") {
-            let names: Vec<&str> = LAYERS.iter().map(|(name, _)| *name).collect();
-            section.own_fault(format!("needs a `kind`: one of {}", names.join(", ")));
+            section.own_fault(format!("needs a `kind`: one of {}", LAYERS.join(", ")));
         }
         return None;
     };
-    let Some((_, example)) = LAYERS.iter().find(|(name, _)| *name == kind) else {
-        let hint = nearest::hint(&kind, LAYERS.iter().map(|(name, _)| *name));
+    if !LAYERS.contains(&&*kind) {
+        let hint = nearest::hint(&kind, LAYERS.iter().copied());
         section.fault("kind", format!("no layer is called `{kind}`{hint}"));
         return None;
-    };
-    let layer = match example {
-        LayerSpec::Conv2d { .. } => {
-            LayerSpec::Conv2d { filters: section.needed_whole("filters", 1..=4096) }
-        }
-        LayerSpec::Dropout { .. } => {
-            LayerSpec::Dropout { rate: section.real("rate", 0.5, 0.0..=0.99) as f32 }
-        }
-        LayerSpec::Dense { .. } => {
-            LayerSpec::Dense { units: section.needed_whole("units", 1..=1_000_000) }
-        }
-        LayerSpec::Relu => LayerSpec::Relu,
-        LayerSpec::MaxPool => LayerSpec::MaxPool,
-        LayerSpec::Flatten => LayerSpec::Flatten,
-    };
-    section.finish();
-    Some(layer)
+    }
+    section.read_whole()
 }
 
 /// The field that a person must change to make the shapes fit.
@@ -120,13 +105,10 @@ fn field_of(error: &ShapeError, is_custom: bool) -> String {
     match error {
         ShapeError::Empty => "network.layers".into(),
         ShapeError::EmptyInput { .. } => "network.input".into(),
-        ShapeError::NeedsImage { layer, .. }
-        | ShapeError::NeedsFeatures { layer, .. }
-        | ShapeError::ImageTooSmall { layer, .. }
-        | ShapeError::Zero { layer, .. }
-        | ShapeError::Rate { layer, .. }
-        | ShapeError::NoClasses { layer, .. }
-        | ShapeError::TooManyClasses { layer, .. }
-        | ShapeError::TooLarge { layer, .. } => format!("network.layers[{layer}]"),
+        // A layer within another is the outer one's matter.
+        ShapeError::Layer { layer, .. } => {
+            let number = layer.split('.').next().unwrap_or(layer);
+            format!("network.layers[{number}]")
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! finished is unknown, and gets the nearest known name. Flags are laid over the file here, before
 //! any check.
 
+use serde::de::DeserializeOwned;
 use std::{
     cell::RefCell,
     collections::BTreeMap,
@@ -13,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use toml::{
-    Spanned,
+    Spanned, Value,
     de::{DeTable, DeValue},
 };
 
@@ -399,6 +400,19 @@ impl<'r> Section<'r> {
         }
     }
 
+    /// All of this section as `T` reads itself; a fault when it cannot. Ends the section.
+    pub fn read_whole<T: DeserializeOwned>(self) -> Option<T> {
+        let table = self.table?;
+        let fields = table.iter().map(|(key, value)| (key.to_string(), plain(value.get_ref())));
+        match Value::Table(fields.collect()).try_into::<T>() {
+            Ok(read) => Some(read),
+            Err(error) => {
+                self.own_fault(error.message().to_owned());
+                None
+            }
+        }
+    }
+
     /// The flag that is laid over a field, if one is.
     fn flag(&mut self, name: &'static str) -> Option<&'r FlagValue> {
         let field = self.field(name);
@@ -449,4 +463,29 @@ fn real(value: &DeValue<'_>) -> Option<f64> {
 
 fn out_of_range<T: Display>(found: &dyn Display, low: &T, high: &T) -> String {
     format!("{found} is out of range: choose {low} to {high}")
+}
+
+/// A value without its places. Numbers that are none of TOML's become texts, which nobody takes for
+/// numbers.
+fn plain(value: &DeValue<'_>) -> Value {
+    match value {
+        DeValue::String(text) => Value::String(text.clone().into_owned()),
+        DeValue::Integer(_) => match whole(value).map(i64::try_from) {
+            Some(Ok(number)) => Value::Integer(number),
+            _ => Value::String("a number out of range".into()),
+        },
+        DeValue::Float(number) => match number.as_str().replace('_', "").parse() {
+            Ok(number) => Value::Float(number),
+            Err(_) => Value::String(number.as_str().into()),
+        },
+        DeValue::Boolean(yes) => Value::Boolean(*yes),
+        DeValue::Datetime(date) => Value::Datetime(*date),
+        DeValue::Array(array) => {
+            Value::Array(array.iter().map(|item| plain(item.get_ref())).collect())
+        }
+        DeValue::Table(table) => {
+            let fields = table.iter().map(|(key, value)| (key.to_string(), plain(value.get_ref())));
+            Value::Table(fields.collect())
+        }
+    }
 }

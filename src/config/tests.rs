@@ -10,6 +10,7 @@ use planaria_data::{
     Augmentation, Fit, Invert, Normalise,
     augmentation::{Crop, Cutout, Flip, Padding},
 };
+use planaria_learn::layer::{dense::Dense, flatten::Flatten};
 use planaria_learn::{
     AdamW, LayerSpec, Optimiser, Schedule, Sgd, Update,
     optimiser::schedule::{Cosine, Milestones, OneCycle, WarmUp},
@@ -131,7 +132,7 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         "[network]\ninput = [28, 28]\nlayers = []",
-        "2:9: network.input: must be [height, width, channels]",
+        "2:9: network.input: must be [height, width, channels], or [features]",
     ),
     (
         "[network]\ninput = [28, 28, 1]\nlayers = [{ kind = \"con2d\" }]",
@@ -268,7 +269,7 @@ fn layers_and_optimisers_are_read_as_they_are_written() {
     let text = "[network]\ninput = [28, 28, 1]\nlayers = [{ kind = \"flatten\" }, { kind = \"dense\", units = 10 }]\n\
                 [train.optimiser]\nkind = \"sgd\"\nmomentum = 0.5";
     let pipeline = checked(text).expect("a good config").pipeline;
-    assert_eq!(pipeline.network.layers, [LayerSpec::Flatten, LayerSpec::Dense { units: 10 }]);
+    assert_eq!(pipeline.network.layers, [LayerSpec::from(Flatten {}), Dense::new(10).into()]);
     let sgd = Optimiser::Sgd(Sgd { learning_rate: 0.01, momentum: 0.5, ..Sgd::default() });
     assert_eq!(pipeline.train.update, sgd.into());
     let text = "[train]\nclip_norm = 1\nema = 0.99\n[train.optimiser]\nkind = \"adamw\"\nbeta2 = 0.95\ndecay_all = true";

@@ -50,7 +50,7 @@ impl Stage for Deploy {
         pulse.beat()?;
         let Candidate { model, step, score, retired } = candidate;
         let plan = &self.0;
-        let weights_sha256 = weights_sha256(&model.parameters);
+        let weights_sha256 = weights_sha256(&model.weights.parameters);
         let metadata = metadata(plan, step, &score, &weights_sha256);
         let bytes = model.to_bytes(metadata).map_err(failed)?;
         pulse.beat()?;

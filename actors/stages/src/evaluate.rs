@@ -2,6 +2,7 @@
 
 use crate::{
     flow::samples::Sample,
+    model::Weights,
     plan::Plan,
     stage::{Outcome, Stage, Task},
 };
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 /// A fixed part of the held-out items, and the weights to judge.
 pub(crate) struct Block {
-    pub(crate) parameters: Arc<Vec<f32>>,
+    pub(crate) weights: Arc<Weights>,
     pub(crate) samples: Vec<Arc<Sample>>,
 }
 
@@ -24,7 +25,7 @@ pub(crate) struct Evaluate {
 
 impl Evaluate {
     pub(crate) fn new(plan: Arc<Plan>) -> Self {
-        let workspace = plan.network.workspace(plan.settings.evaluate.block);
+        let workspace = plan.network.prediction_workspace(plan.settings.evaluate.block);
         Evaluate { plan, workspace, images: Vec::new() }
     }
 }
@@ -51,7 +52,7 @@ impl Stage for Evaluate {
         let mut beat = || pulse.beat();
         let (images, workspace) = (network.input().samples(&self.images), &mut self.workspace);
         let found = probabilities.view_mut();
-        network.predict(&block.parameters, images, workspace, found, &mut beat)?;
+        block.weights.predictor(network).predict(images, workspace, found, &mut beat)?;
         let labels: Vec<u8> = block.samples.iter().map(|sample| sample.label).collect();
         let mut score = Score::new(network.classes());
         score.add(probabilities.view(), &labels);

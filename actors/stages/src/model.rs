@@ -3,14 +3,14 @@
 use planaria_data::{Codec, Fit, Invert, Limits, Normalise, PerChannel, fit_to};
 use planaria_kernel::Interrupt;
 use planaria_learn::{
-    ModelError, Network, Shape, Workspace, model_file, ndarray::Array2, weights_sha256,
+    ModelError, Network, Predictor, Shape, Workspace, model_file, ndarray::Array2, weights_sha256,
 };
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     convert::Infallible,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 /// The key of a model file's metadata that holds its [`Preprocessing`].
@@ -42,11 +42,29 @@ impl Preprocessing {
     }
 }
 
+/// A version of the weights, made ready to predict by whoever does so first.
+#[derive(Debug)]
+pub(crate) struct Weights {
+    pub(crate) parameters: Arc<Vec<f32>>,
+    predictor: OnceLock<Predictor>,
+}
+
+impl Weights {
+    pub(crate) fn new(parameters: Arc<Vec<f32>>) -> Arc<Self> {
+        Arc::new(Weights { parameters, predictor: OnceLock::new() })
+    }
+
+    /// These weights in `network`, ready to predict.
+    pub(crate) fn predictor(&self, network: &Network) -> &Predictor {
+        self.predictor.get_or_init(|| Predictor::new(network, &self.parameters))
+    }
+}
+
 /// Weights with their network and preprocessing.
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) network: Arc<Network>,
-    pub(crate) parameters: Arc<Vec<f32>>,
+    pub(crate) weights: Arc<Weights>,
     pub(crate) preprocessing: Preprocessing,
     /// In their order; empty when they have only numbers.
     pub(crate) class_names: Vec<String>,
@@ -126,13 +144,8 @@ impl Model {
         self.preprocessing.normalise().apply(&pixels, &mut numbers);
         let mut probabilities = Array2::zeros((1, self.network.classes()));
         let images = self.network.input().samples(&numbers);
-        self.network.predict(
-            &self.parameters,
-            images,
-            workspace,
-            probabilities.view_mut(),
-            pulse,
-        )?;
+        let predictor = self.weights.predictor(&self.network);
+        predictor.predict(images, workspace, probabilities.view_mut(), pulse)?;
         let (probabilities, _) = probabilities.into_raw_vec_and_offset();
         let top = |best: usize, class| {
             if probabilities[class] > probabilities[best] { class } else { best }
@@ -155,7 +168,7 @@ impl Model {
             let names = serde_json::to_string(&self.class_names).expect("texts always serialise");
             metadata.insert(CLASS_NAMES.to_owned(), names);
         }
-        model_file::encode(&self.network, &self.parameters, &metadata)
+        model_file::encode(&self.network, &self.weights.parameters, &metadata)
     }
 }
 
@@ -239,11 +252,11 @@ impl SavedModel {
         let class_names = class_names(&file.metadata, &network)
             .map_err(|reason| OpenModelError::ClassNames { path: path.to_owned(), reason })?;
         let network = Arc::new(network);
-        let workspace = network.workspace(1);
+        let workspace = network.prediction_workspace(1);
         let weights_sha256 = weights_sha256(&file.parameters);
-        let parameters = Arc::new(file.parameters);
+        let weights = Weights::new(Arc::new(file.parameters));
         let limits = Limits::default();
-        let model = Model { network, parameters, preprocessing, class_names, limits, version: 0 };
+        let model = Model { network, weights, preprocessing, class_names, limits, version: 0 };
         Ok(SavedModel { model, workspace, weights_sha256, metadata: file.metadata })
     }
 
@@ -303,6 +316,7 @@ fn class_names(
 fn image_shape(network: &Network) -> (usize, usize, usize) {
     match network.input() {
         Shape::Image { h, w, c } => (h, w, c),
+        Shape::Sequence { length, channels } => (length, channels, 1),
         Shape::Features(d) => (1, d, 1),
     }
 }
@@ -322,7 +336,9 @@ impl OnePicture {
         let fits = |kept: &&mut (Arc<Network>, Workspace)| Arc::ptr_eq(&kept.0, &model.network);
         let workspace = match self.0.as_mut().filter(fits) {
             Some((_, workspace)) => workspace,
-            None => &mut self.0.insert((model.network.clone(), model.network.workspace(1))).1,
+            None => {
+                &mut self.0.insert((model.network.clone(), model.network.prediction_workspace(1))).1
+            }
         };
         model.predict(image, workspace, pulse)
     }

@@ -77,6 +77,7 @@ impl PipelineSettings {
             SourceSettings::Folder { path, fit } => {
                 let wanted = match self.network.input {
                     Shape::Image { h, w, c } => (h, w, c),
+                    Shape::Sequence { length, channels } => (length, channels, 1),
                     Shape::Features(d) => (1, d, 1),
                 };
                 Box::new(source::folder::open(path, wanted, *fit, &self.limits)?)

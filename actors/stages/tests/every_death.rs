@@ -5,7 +5,11 @@ use planaria_kernel::{
     Schedule, Strategy, Way,
     host::{Ending, Victim},
 };
-use planaria_learn::{Adam, LayerSpec, Optimiser, Schedule as RateSchedule, Shape, Update};
+use planaria_learn::layer::{
+    batch_norm::BatchNorm, conv2d::Conv2d, dense::Dense, dropout::Dropout,
+};
+use planaria_learn::layer::{flatten::Flatten, max_pool::MaxPool, relu::Relu};
+use planaria_learn::{Adam, Optimiser, Schedule as RateSchedule, Shape, Update};
 use planaria_random::{Purpose, Stream};
 use planaria_stages::{
     PipelineSettings, STAGES,
@@ -63,12 +67,13 @@ fn settings(folder: &Path) -> PipelineSettings {
             name: "smallest".to_owned(),
             input: Shape::Image { h: SIDE, w: SIDE, c: 1 },
             layers: vec![
-                LayerSpec::Conv2d { filters: 2 },
-                LayerSpec::Relu,
-                LayerSpec::MaxPool,
-                LayerSpec::Flatten,
-                LayerSpec::Dropout { rate: 0.25 },
-                LayerSpec::Dense { units: 3 },
+                Conv2d::square(2, 3).into(),
+                BatchNorm::default().into(),
+                Relu {}.into(),
+                MaxPool {}.into(),
+                Flatten {}.into(),
+                Dropout { rate: 0.25 }.into(),
+                Dense::new(3).into(),
             ],
         },
         train: TrainSettings {

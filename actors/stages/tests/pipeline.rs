@@ -1,9 +1,8 @@
 //! The whole way on real digits and real threads, in small: whatever is killed, the same weights.
 
 use planaria_data::{Augmentation, Fit, Invert, Limits, Normalise};
-use planaria_learn::{
-    Adam, LayerSpec, Network, Optimiser, Schedule, Shape, optimiser::schedule::Cosine,
-};
+use planaria_learn::layer::{dense::Dense, flatten::Flatten};
+use planaria_learn::{Adam, Network, Optimiser, Schedule, Shape, optimiser::schedule::Cosine};
 use planaria_stages::{
     ChaosPlan, Death, JobError, Pipeline, PipelineEvent, PipelineSettings, PredictError, Results,
     STAGES, SavedModel, StageKind, Strategy, What, settings::*,
@@ -246,7 +245,7 @@ fn learn_colours(settings: &mut PipelineSettings, world: &Path) {
     settings.network = NetworkSettings {
         name: "colours".to_owned(),
         input: Shape::Image { h: 6, w: 6, c: 3 },
-        layers: vec![LayerSpec::Flatten, LayerSpec::Dense { units: 2 }],
+        layers: vec![Flatten {}.into(), Dense::new(2).into()],
     };
     (settings.train.batch, settings.train.epochs) = (6, 10);
     settings.predict.invert = Invert::Never;

@@ -99,6 +99,7 @@ impl Training {
                 seed: 1,
                 epoch: self.step as u32,
                 scale: 1.0 / BATCH as f32,
+                share: 1.0 / SHARDS as f32,
             };
             let mut go_on = || Ok::<(), ()>(());
             let loss = self.network.gradient(
@@ -180,9 +181,9 @@ fn forward_operations(network: &Network, layers: usize) -> usize {
     let mut before = network.input();
     let mut operations = 0;
     for (spec, after) in network.layers().iter().zip(network.shapes()).take(layers) {
-        operations += match (before, *spec) {
-            (Shape::Image { c, .. }, LayerSpec::Conv2d { .. }) => 18 * c * after.len(),
-            (_, LayerSpec::Dense { units }) => 2 * before.len() * units,
+        operations += match (before, spec) {
+            (Shape::Image { c, .. }, LayerSpec::Conv2d(_)) => 18 * c * after.len(),
+            (_, LayerSpec::Dense(dense)) => 2 * before.len() * dense.units,
             _ => 0,
         };
         before = after;

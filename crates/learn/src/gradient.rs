@@ -18,6 +18,8 @@ pub struct Shard<'a> {
     pub epoch: u32,
     /// What the gradient is multiplied by: 1 / (samples of the whole batch), for the mean.
     pub scale: f32,
+    /// The shard's part of the batch: its samples / those of the whole batch.
+    pub share: f32,
 }
 
 /// What a shard's forward pass found.

@@ -2,7 +2,7 @@
 //! thread computes them.
 //!
 //! A [`Network`] is an immutable plan. Its parameters are one flat slice that the caller owns;
-//! [`Network::gradient`] and [`Network::predict`] compute in a [`Workspace`] that was allocated
+//! [`Network::gradient`] and [`Predictor::predict`] compute in a [`Workspace`] that was allocated
 //! once. A batch is cut into shards, their gradients are added by [`sum_shards`] in a fixed tree,
 //! and [`Network::update`] makes the next parameters from the old ones, slice by slice.
 //!
@@ -23,7 +23,7 @@
 //! let images = Array4::from_elem((2, 28, 28, 1), 0.5);
 //! let (labels, items) = (&[3, 1], &[0, 1]);
 //! let images = images.view().into_dyn();
-//! let shard = Shard { images, labels, items, seed: 7, epoch: 0, scale: 0.5 };
+//! let shard = Shard { images, labels, items, seed: 7, epoch: 0, scale: 0.5, share: 1.0 };
 //! let mut pulse = || Ok::<(), ()>(());
 //! let loss = network.gradient(&parameters, &shard, &mut workspace, &mut gradient, &mut pulse);
 //! assert!(loss.unwrap().loss_sum > 0.0);
@@ -34,8 +34,12 @@ pub mod shape;
 pub mod layer;
 pub mod presets;
 pub mod network;
+mod builder;
+mod plan;
 pub mod workspace;
-pub mod pass;
+mod pass;
+mod fold;
+pub mod predictor;
 mod pulse;
 mod loss;
 mod initialise;
@@ -49,14 +53,15 @@ pub use compute_kernels::{Isa, isa};
 pub use gradient::{Shard, ShardLoss, sum_shards};
 pub use layer::{LAYERS, LayerSpec};
 pub use model_file::{ModelError, ModelFile, weights_sha256};
-pub use network::{Network, ParameterSpec};
+pub use network::{Network, ParameterSpec, Role};
 pub use optimiser::{
     Adam, AdamW, NORM_BLOCK, OPTIMISERS, Optimiser, ParameterSlice, Sgd, TrainingStep, Update,
     gradient_norm, schedule::SCHEDULES, schedule::Schedule,
 };
+pub use predictor::Predictor;
 pub use presets::PRESETS;
 pub use score::Score;
-pub use shape::{Shape, ShapeError};
+pub use shape::{Problem, Shape, ShapeError};
 pub use workspace::Workspace;
 
 /// A line of a table: a name in a config, and what it stands for with its defaults.

@@ -1,21 +1,26 @@
 //! Layers joined to a plan: where parameters lie, where activations lie, what runs in which order.
 
-use crate::layer::{
-    InPlace, Layer, LayerSpec, Memory, Place, Planned, Step, Tensor, Weights, WeightsMut, relu,
-};
+use crate::builder::Builder;
+use crate::fold::Folded;
+use crate::layer::LayerSpec;
+use crate::layer::step::{Initial, Layout};
+use crate::plan::Plan;
 use crate::presets::PRESETS;
 use crate::{Isa, Shape, ShapeError, Workspace, initialise};
-use ndarray::{ArrayView1, ArrayViewD, ArrayViewMut1, ArrayViewMutD};
+use ndarray::{ArrayViewD, ArrayViewMutD};
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The most numbers that a sample may have at any layer, and the most parameters of a net: 2^28, a
 /// gigabyte.
-const LIMIT: usize = 1 << 28;
+pub(crate) const LIMIT: usize = 1 << 28;
 
 /// A tensor of parameters: where it lies in the flat slice.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ParameterSpec {
-    /// As in PyTorch's `Sequential`: the layer's number and `weight` or `bias`, such as `0.weight`.
+    /// As in PyTorch's `Sequential`: the layer's number and `weight` or `bias`, such as `0.weight`;
+    /// within a block `3.body.0.weight`, `5.branches.1.0.weight`.
     pub name: String,
     /// Convolutions `[3, 3, C, F]`, dense layers `[D, U]`, biases `[F]` or `[U]`; the last axis is
     /// contiguous.
@@ -24,6 +29,10 @@ pub struct ParameterSpec {
     pub offset: usize,
     /// How many numbers it has.
     pub len: usize,
+    /// What it is for.
+    pub role: Role,
+    pub(crate) initial: Initial,
+    pub(crate) layout: Layout,
 }
 
 impl ParameterSpec {
@@ -36,6 +45,11 @@ impl ParameterSpec {
         ArrayViewD::from_shape(&*self.shape, numbers).expect("the length is the shape's")
     }
 
+    /// Its place in the flat slice.
+    pub fn range(&self) -> Range<usize> {
+        self.offset..self.offset + self.len
+    }
+
     /// As [`ParameterSpec::view`], to be written.
     ///
     /// # Panics
@@ -46,64 +60,44 @@ impl ParameterSpec {
     }
 }
 
+/// What a tensor is for, and so what the optimiser does with it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Role {
+    /// What products are made with.
+    Weight,
+    /// What is added.
+    Bias,
+    /// What normalised numbers are multiplied by.
+    Scale,
+    /// A running statistic, no parameter of a formula: in a gradient its numbers are the statistic
+    /// of the batch, and the next value is `(1 - momentum) * old + momentum * batch`.
+    Statistic {
+        /// How much of the new value is the latest batch's, from 0 to 1.
+        momentum: f32,
+    },
+}
+
 /// An immutable plan of a net. Share it freely: it holds no numbers.
 #[derive(Debug)]
 pub struct Network {
+    id: u64,
     input: Shape,
     classes: usize,
     layers: Vec<LayerSpec>,
     shapes: Vec<Shape>,
     parameters: Vec<ParameterSpec>,
-    /// Of every tensor: how many terms a sum of its layer has.
-    fan_ins: Vec<usize>,
     parameter_count: usize,
     isa: Isa,
-    pub(crate) steps: Vec<PlannedStep>,
-    pub(crate) slots: Vec<SlotPlan>,
-    /// So many steps run sample by sample, the others shard by shard.
-    pub(crate) sample_steps: usize,
+    plan: Plan,
+    /// The number of the plan for predictions.
+    prediction_id: u64,
+    prediction: Arc<Folded>,
 }
 
-/// One step of a pass.
-#[derive(Debug)]
-pub(crate) struct PlannedStep {
-    pub(crate) work: Work,
-    /// The slot that it writes; a map reads the one before.
-    pub(crate) slot: usize,
-    /// Its parameters in the flat slice.
-    pub(crate) parameters: Range<usize>,
-    /// The numbers of its tensors: none, or weight and bias.
-    tensors: Range<usize>,
-}
-
-/// What a step does.
-#[derive(Debug)]
-pub(crate) enum Work {
-    /// Reads one slot, writes the next.
-    Map(Box<dyn Layer>),
-    /// Changes its slot.
-    InPlace(Box<dyn InPlace>),
-}
-
-impl PlannedStep {
-    /// What it needs for passes over at most `batch` samples.
-    pub(crate) fn memory(&self, batch: usize) -> Memory {
-        match &self.work {
-            Work::Map(layer) => layer.memory(batch),
-            Work::InPlace(layer) => layer.memory(),
-        }
-    }
-}
-
-/// The activation between two maps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SlotPlan {
-    /// Numbers a sample.
-    pub(crate) len: usize,
-    /// True when the backward pass reads it: every sample has its own row. Else all share one.
-    pub(crate) kept: bool,
-    /// True from the first dense layer on: the gradient, too, has a row a sample.
-    pub(crate) whole_shard: bool,
+/// A number that no plan of this process had before: workspaces remember whose they are.
+fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 impl Network {
@@ -112,53 +106,33 @@ impl Network {
     /// # Errors
     /// The first [`ShapeError`] on the way through the layers.
     pub fn new(input: Shape, layers: &[LayerSpec]) -> Result<Network, ShapeError> {
-        let mut network = Network {
+        if layers.is_empty() {
+            return Err(ShapeError::Empty);
+        }
+        let mut builder = Builder::new(input, true)?;
+        let shapes = builder.layers(layers)?;
+        let classes = builder.classes(layers)?;
+        let plan = Plan::new(&mut builder);
+        let prediction = Folded::new(input, layers, &builder.parameters)?;
+        Ok(Network {
+            id: next_id(),
             input,
-            classes: 0,
+            classes,
             layers: layers.to_vec(),
-            shapes: vec![input; layers.len()],
-            parameters: Vec::new(),
-            fan_ins: Vec::new(),
-            parameter_count: 0,
+            shapes,
+            parameters: builder.parameters,
+            parameter_count: builder.parameter_count,
             isa: Isa::best(),
-            steps: Vec::new(),
-            slots: Vec::new(),
-            sample_steps: 0,
-        };
-        let last = *layers.last().ok_or(ShapeError::Empty)?;
-        let first = Place { number: 0, kind: layers[0].kind() };
-        if fitting(first, input)? == 0 {
-            return Err(ShapeError::EmptyInput { input });
-        }
-        network.slots.push(SlotPlan { len: input.len(), kept: false, whole_shard: false });
-        let mut shape = input;
-        for (number, spec) in in_order_of_work(layers) {
-            let place = Place { number, kind: spec.kind() };
-            let planned = match spec {
-                LayerSpec::Relu => relu::plan(shape, network.last_step_clamps()),
-                _ => spec.plan(number, shape)?,
-            };
-            shape = planned.output;
-            fitting(place, shape)?;
-            network.shapes[number] = shape;
-            network.add(place, planned)?;
-        }
-        for (number, spec) in layers.iter().enumerate() {
-            if matches!(spec, LayerSpec::Relu) {
-                // Its shape in the order that was asked for, whenever it is computed.
-                network.shapes[number] = number.checked_sub(1).map_or(input, |n| network.shapes[n]);
-            }
-        }
-        let place = Place { number: layers.len() - 1, kind: last.kind() };
-        network.classes = class_count(place, shape)?;
-        network.place_slots();
-        Ok(network)
+            plan,
+            prediction_id: next_id(),
+            prediction: Arc::new(prediction),
+        })
     }
 
     /// The input and the layers of a named net, see [`PRESETS`].
     pub fn preset(name: &str) -> Option<(Shape, Vec<LayerSpec>)> {
-        let (_, input, layers) = PRESETS.iter().find(|preset| preset.0 == name)?;
-        Some((*input, layers.to_vec()))
+        let preset = PRESETS.iter().find(|preset| preset.name == name)?;
+        Some((preset.input, (preset.layers)()))
     }
 
     /// The same plan, computed with another instruction set of this CPU: for tests and benches.
@@ -205,15 +179,20 @@ impl Network {
     /// The parameters that a training with `seed` begins with: PyTorch's default, keyed by the
     /// tensor's number.
     ///
-    /// Uniform over `+-1 / sqrt(fan_in)`, biases too: this is what `kaiming_uniform_(a=sqrt(5))`
-    /// comes to.
+    /// Weights and biases are uniform over `+-1 / sqrt(fan_in)`: this is what
+    /// `kaiming_uniform_(a=sqrt(5))` comes to.
     ///
     /// Source: `reset_parameters` of PyTorch's `Linear` and `Conv2d`; He et al., arXiv:1502.01852.
     pub fn initial_parameters(&self, seed: u64) -> Vec<f32> {
         let mut parameters = vec![0.0; self.parameter_count];
-        for (number, (spec, &fan_in)) in self.parameters.iter().zip(&self.fan_ins).enumerate() {
+        for (number, spec) in self.parameters.iter().enumerate() {
             let tensor = &mut parameters[spec.offset..][..spec.len];
-            initialise::fill_uniform(seed, number as u64, fan_in, tensor);
+            match spec.initial {
+                Initial::Uniform { fan_in } => {
+                    initialise::fill_uniform(seed, number as u64, fan_in, tensor);
+                }
+                Initial::Constant(value) => tensor.fill(value),
+            }
         }
         parameters
     }
@@ -228,146 +207,41 @@ impl Network {
         Some(spec.view(parameters))
     }
 
-    /// The parameters of a step, each in its tensor's shape.
-    pub(crate) fn weights<'a>(&self, step: &PlannedStep, parameters: &'a [f32]) -> Weights<'a> {
-        match &self.parameters[step.tensors.clone()] {
-            [weight, bias] => {
-                let bias = ArrayView1::from(&parameters[bias.offset..][..bias.len]);
-                Weights { weight: weight.view(parameters), bias }
-            }
-            _ => Weights::none(),
-        }
-    }
-
-    /// The gradient of a step's parameters, each in its tensor's shape.
-    pub(crate) fn weights_mut<'a>(
-        &self,
-        step: &PlannedStep,
-        gradient: &'a mut [f32],
-    ) -> WeightsMut<'a> {
-        match &self.parameters[step.tensors.clone()] {
-            [weight, bias] => {
-                let (before, behind) = gradient.split_at_mut(bias.offset);
-                let bias = ArrayViewMut1::from(&mut behind[..bias.len]);
-                WeightsMut { weight: weight.view_mut(before), bias }
-            }
-            _ => WeightsMut::none(),
-        }
-    }
-
-    /// All memory of passes over at most `batch` samples.
+    /// All memory of gradients of at most `batch` samples.
     pub fn workspace(&self, batch: usize) -> Workspace {
-        Workspace::new(self, batch)
+        Workspace::new(&self.plan, self.id, batch, true)
     }
 
-    /// Appends a layer to the steps.
-    fn add(&mut self, place: Place, planned: Planned) -> Result<(), ShapeError> {
-        let slot = self.slots.len() - 1;
-        let layer = match planned.step {
-            Step::Rename => return Ok(()),
-            Step::InPlace(layer) => {
-                let work = Work::InPlace(layer);
-                self.steps.push(PlannedStep { work, slot, parameters: 0..0, tensors: 0..0 });
-                return Ok(());
-            }
-            Step::Map(layer) => layer,
-        };
-        let (first, first_tensor) = (self.parameter_count, self.parameters.len());
-        for tensor in layer.tensors() {
-            self.add_tensor(place, tensor)?;
-        }
-        self.slots.push(SlotPlan { len: planned.output.len(), kept: false, whole_shard: false });
-        let parameters = first..self.parameter_count;
-        let (work, tensors) = (Work::Map(layer), first_tensor..self.parameters.len());
-        self.steps.push(PlannedStep { work, slot: slot + 1, parameters, tensors });
-        Ok(())
+    /// All memory of predictions for at most `batch` samples at once, with whatever parameters.
+    pub fn prediction_workspace(&self, batch: usize) -> Workspace {
+        Workspace::new(&self.prediction.plan, self.prediction_id, batch, false)
     }
 
-    /// Finds room for a tensor behind the others.
-    fn add_tensor(&mut self, place: Place, tensor: Tensor) -> Result<(), ShapeError> {
-        let len = tensor.shape.iter().try_fold(1usize, |len, &side| len.checked_mul(side));
-        let total = len.and_then(|len| len.checked_add(self.parameter_count));
-        let (Some(len), Some(total)) = (len, total.filter(|&total| total <= LIMIT)) else {
-            return Err(too_large(place));
-        };
-        let name = format!("{}.{}", place.number, tensor.name);
-        let offset = self.parameter_count;
-        self.parameters.push(ParameterSpec { name, shape: tensor.shape, offset, len });
-        self.fan_ins.push(tensor.fan_in);
-        self.parameter_count = total;
-        Ok(())
+    /// How it predicts, and the number of that plan.
+    pub(crate) fn prediction(&self) -> (Arc<Folded>, u64) {
+        (self.prediction.clone(), self.prediction_id)
     }
 
-    /// True when the step before can clamp its output: then ReLU has only its backward part left.
-    fn last_step_clamps(&mut self) -> bool {
-        match self.steps.last_mut() {
-            Some(PlannedStep { work: Work::Map(layer), .. }) => layer.clamp_output(),
-            _ => false,
-        }
+    /// Which plan this is.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
-    /// Decides which activations are kept for the backward pass, and from which step on shards are
-    /// handled as a whole.
-    fn place_slots(&mut self) {
-        let whole =
-            |step: &PlannedStep| matches!(&step.work, Work::Map(layer) if layer.takes_shards());
-        self.sample_steps = self.steps.iter().position(whole).unwrap_or(self.steps.len());
-        let boundary = match self.steps.get(self.sample_steps) {
-            Some(step) => step.slot - 1,
-            None => self.slots.len() - 1,
-        };
-        for (number, slot) in self.slots.iter_mut().enumerate() {
-            slot.whole_shard = number >= boundary;
-            slot.kept = slot.whole_shard;
-        }
-        for step in &self.steps {
-            match &step.work {
-                Work::Map(layer) => self.slots[step.slot - 1].kept |= layer.reads_input_again(),
-                Work::InPlace(layer) => self.slots[step.slot].kept |= layer.reads_output_again(),
-            }
-        }
-    }
-}
-
-/// The layers with their numbers in the order in which they are computed: max-pooling before ReLU.
-///
-/// The greatest of four clamped numbers is the clamped greatest, and a gradient passes through both
-/// alike; but there is a quarter of the numbers left to clamp.
-fn in_order_of_work(layers: &[LayerSpec]) -> Vec<(usize, LayerSpec)> {
-    let mut order: Vec<(usize, LayerSpec)> = layers.iter().copied().enumerate().collect();
-    for end in 1..order.len() {
-        let mut at = end;
-        while at > 0 && order[at].1 == LayerSpec::MaxPool && order[at - 1].1 == LayerSpec::Relu {
-            order.swap(at, at - 1);
-            at -= 1;
-        }
-    }
-    order
-}
-
-/// The shape's length, unless it is over the limit.
-fn fitting(place: Place, shape: Shape) -> Result<usize, ShapeError> {
-    shape.checked_len().filter(|&len| len <= LIMIT).ok_or_else(|| too_large(place))
-}
-
-/// The error of a layer over the limit.
-fn too_large(place: Place) -> ShapeError {
-    ShapeError::TooLarge { layer: place.number, kind: place.kind, limit: LIMIT }
-}
-
-/// The number of classes that a last shape means.
-fn class_count(place: Place, shape: Shape) -> Result<usize, ShapeError> {
-    let Place { number: layer, kind } = place;
-    match shape {
-        Shape::Image { .. } => Err(ShapeError::NoClasses { layer, kind, found: shape }),
-        Shape::Features(found @ 1..=256) => Ok(found),
-        Shape::Features(found) => Err(ShapeError::TooManyClasses { layer, kind, found }),
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use crate::layer::conv2d::Conv2d;
+    use crate::layer::dense::Dense;
+    use crate::layer::dropout::Dropout;
+    use crate::layer::flatten::Flatten;
+    use crate::layer::max_pool::MaxPool;
+    use crate::layer::relu::Relu;
 
     fn image(h: usize, w: usize, c: usize) -> Shape {
         Shape::Image { h, w, c }
@@ -399,13 +273,13 @@ mod tests {
 
     #[test]
     fn shapes_are_those_of_the_layers_as_they_were_asked_for() {
-        let layers = [
-            LayerSpec::Conv2d { filters: 3 },
-            LayerSpec::Relu,
-            LayerSpec::Relu,
-            LayerSpec::MaxPool,
-            LayerSpec::Flatten,
-            LayerSpec::Dense { units: 2 },
+        let layers: [LayerSpec; 6] = [
+            Conv2d::square(3, 3).into(),
+            Relu {}.into(),
+            Relu {}.into(),
+            MaxPool {}.into(),
+            Flatten {}.into(),
+            Dense::new(2).into(),
         ];
         let network = Network::new(image(6, 8, 1), &layers).unwrap();
         let (convolved, pooled) = (image(4, 6, 3), image(2, 3, 3));
@@ -427,9 +301,10 @@ mod tests {
 
     #[test]
     fn every_preset_makes_a_network() {
-        for (name, input, layers) in PRESETS {
-            let network =
-                Network::new(input, layers).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for preset in PRESETS {
+            let layers = (preset.layers)();
+            let network = Network::new(preset.input, &layers);
+            let network = network.unwrap_or_else(|error| panic!("{}: {error}", preset.name));
             assert_eq!(network.layers(), layers);
         }
         assert!(Network::preset("no-such-net").is_none());
@@ -437,34 +312,39 @@ mod tests {
 
     #[test]
     fn every_disagreement_of_shapes_names_the_layer() {
-        use LayerSpec::*;
-        let cases: [(Shape, &[LayerSpec], &str); 10] = [
-            (image(8, 8, 1), &[], "no layers"),
-            (image(8, 0, 1), &[Flatten], "8x0x1 is empty"),
-            (image(8, 8, 1), &[Relu, Conv2d { filters: 0 }], "layer 1 (conv2d) has 0 filters"),
-            (image(8, 8, 1), &[Flatten, Dense { units: 0 }], "layer 1 (dense) has 0 units"),
-            (image(8, 8, 1), &[Dropout { rate: 1.0 }], "layer 0 (dropout) has the rate 1"),
-            (image(3, 2, 1), &[Conv2d { filters: 1 }], "at least 3x3, but gets 3x2x1"),
-            (image(8, 8, 1), &[Flatten, MaxPool], "layer 1 (max-pool) needs an image, but gets 64"),
+        let (flatten, relu): (LayerSpec, LayerSpec) = (Flatten {}.into(), Relu {}.into());
+        let dense = |units| LayerSpec::from(Dense::new(units));
+        let convolution = |filters| LayerSpec::from(Conv2d::square(filters, 3));
+        let cases: [(Shape, Vec<LayerSpec>, &str); 10] = [
+            (image(8, 8, 1), vec![], "no layers"),
+            (image(8, 0, 1), vec![flatten.clone()], "8x0x1 is empty"),
+            (image(8, 8, 1), vec![relu.clone(), convolution(0)], "layer 1 (conv2d) has 0 filters"),
+            (image(8, 8, 1), vec![flatten.clone(), dense(0)], "layer 1 (dense) has 0 units"),
+            (image(8, 8, 1), vec![Dropout { rate: 1.0 }.into()], "layer 0 (dropout) has rate = 1"),
+            (image(3, 2, 1), vec![convolution(1)], "at least 3x3, but gets 3x2x1"),
             (
                 image(8, 8, 1),
-                &[Relu, Dense { units: 2 }],
-                "layer 1 (dense) needs features, but gets an image of 8x8x1",
+                vec![flatten.clone(), MaxPool {}.into()],
+                "layer 1 (max-pool) needs an image, but gets 64",
             ),
-            (image(8, 8, 1), &[Relu], "layer 0 (relu) is the last and gives an image of 8x8x1"),
-            (image(8, 8, 1), &[Flatten, Dense { units: 257 }], "gives 257 classes"),
+            (
+                image(8, 8, 1),
+                vec![relu.clone(), dense(2)],
+                "layer 1 (dense) needs features, but gets 8x8x1",
+            ),
+            (image(8, 8, 1), vec![relu], "layer 0 (relu) is the last and gives 8x8x1"),
+            (image(8, 8, 1), vec![flatten.clone(), dense(257)], "gives 257 classes"),
         ];
         for (input, layers, expected) in cases {
-            let error = Network::new(input, layers).unwrap_err().to_string();
+            let error = Network::new(input, &layers).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}\nlacks {expected}");
         }
         for input in [image(usize::MAX, 2, 2), Shape::Features(usize::MAX)] {
-            let error = Network::new(input, &[Flatten, Dense { units: 2 }]).unwrap_err();
-            assert!(matches!(error, ShapeError::TooLarge { .. }));
+            let error = Network::new(input, &[flatten.clone(), dense(2)]).unwrap_err();
+            assert!(error.to_string().contains("too large"), "{error}");
         }
-        let error =
-            Network::new(Shape::Features(1 << 20), &[Dense { units: 1 << 20 }]).unwrap_err();
-        assert!(matches!(error, ShapeError::TooLarge { .. }));
+        let error = Network::new(Shape::Features(1 << 20), &[dense(1 << 20)]).unwrap_err();
+        assert!(error.to_string().contains("layer 0 (dense) is too large"), "{error}");
     }
 
     #[test]
@@ -504,7 +384,7 @@ mod tests {
         assert!(
             serde_json::from_str::<LayerSpec>(r#"{"kind":"dense","units":1,"rate":2}"#).is_err()
         );
-        for (kind, spec) in crate::LAYERS {
+        for (&kind, spec) in crate::LAYERS.iter().zip(LayerSpec::examples()) {
             assert_eq!(kind, spec.kind());
             let json = serde_json::to_string(&spec).unwrap();
             assert!(json.starts_with(&format!(r#"{{"kind":"{kind}""#)), "{json}");

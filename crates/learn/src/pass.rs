@@ -1,20 +1,24 @@
-//! Forward and backward through a plan.
+//! Forward and backward along a plan.
 //!
-//! Images go sample by sample, so that what a sample's layers hand on stays in the cache; from the
-//! first dense layer on a shard goes as a whole. Weight gradients of image layers are added in the
-//! order of the samples.
+//! Images go sample by sample wherever they can, so that what a sample's layers hand on stays in
+//! the cache. Weight gradients of image layers are added in the order of the samples.
 
+use crate::Isa;
+use crate::compute_kernels::aligned::AlignedFloats;
+use crate::compute_kernels::elementwise;
 use crate::gradient::{Shard, ShardLoss};
-use crate::layer::{Backward, Draws, Pass};
-use crate::network::{Network, Work};
+use crate::layer::step::{Backward, Draws, Pass, Rows, Weights, WeightsMut, slice, slice_mut};
+use crate::loss;
+use crate::network::{Network, ParameterSpec};
+use crate::plan::{Plan, Work};
 use crate::pulse::{Beat, Stopped, with_pulse};
-use crate::workspace::Workspace;
-use crate::{Isa, loss};
-use ndarray::{ArrayView2, ArrayViewD, ArrayViewMut2};
+use crate::workspace::{Memory, Workspace};
+use ndarray::ArrayView2;
 
 impl Network {
     /// Writes to `gradient` that of the sum of the samples' cross-entropies, multiplied by
-    /// `shard.scale`.
+    /// `shard.scale`. A tensor of [`crate::Role::Statistic`] gets the shard's part of the batch's
+    /// statistic instead.
     ///
     /// `parameters` and `gradient` are flat, as [`Network::parameters`] lays them out. The result
     /// depends on the arguments alone, bit by bit, and not on what `workspace` or `gradient` held.
@@ -35,7 +39,7 @@ impl Network {
         pulse: &mut dyn FnMut() -> Result<(), E>,
     ) -> Result<ShardLoss, E> {
         let samples = shard.labels.len();
-        let images = self.rows_of(&shard.images);
+        let images = self.input().rows_of(&shard.images);
         assert_eq!(images.nrows(), samples, "every label has an image");
         assert_eq!(shard.items.len(), samples, "every label has an item");
         assert!(
@@ -44,130 +48,119 @@ impl Network {
         );
         assert_eq!(gradient.len(), self.parameter_count(), "the gradient has the net's parameters");
         assert_eq!(parameters.len(), self.parameter_count(), "the parameters are the net's");
-        workspace.check(self, samples);
+        workspace.check(self.id(), samples);
         let draws = Some(Draws { seed: shard.seed, epoch: shard.epoch, items: shard.items });
+        let Workspace { prepared, memory, .. } = workspace;
+        if samples == 0 {
+            gradient.fill(0.0);
+            return Ok(ShardLoss { loss_sum: 0.0, correct: 0 });
+        }
+        let (plan, tensors, isa) = (self.plan(), self.parameters(), self.isa());
+        prepare(plan, tensors, isa, parameters, true, prepared);
         with_pulse(pulse, |beat| {
             let mut run =
-                Run { network: self, isa: self.isa(), parameters, draws, workspace, beat };
+                Run { plan, tensors, isa, parameters, prepared, draws, samples, memory, beat };
             run.forward(images)?;
             let loss = run.loss(shard);
-            run.backward(samples, gradient)?;
+            run.backward(shard.share, gradient)?;
             Ok(loss)
         })
     }
+}
 
-    /// Writes the probabilities of the classes, `[N, classes]`, for `images [N, H, W, C]` (or
-    /// `[N, D]`, for a net of features) in standard layout; nothing is dropped out.
-    ///
-    /// An image's probabilities have the same bits whatever images are beside it.
-    ///
-    /// # Errors
-    /// The error of `pulse`, which is called at least every few milliseconds; the buffers then hold
-    /// garbage.
-    ///
-    /// # Panics
-    /// When shapes disagree, or the workspace is another net's or too small.
-    pub fn predict<E>(
-        &self,
-        parameters: &[f32],
-        images: ArrayViewD<'_, f32>,
-        workspace: &mut Workspace,
-        mut probabilities: ArrayViewMut2<'_, f32>,
-        pulse: &mut dyn FnMut() -> Result<(), E>,
-    ) -> Result<(), E> {
-        let images = self.rows_of(&images);
-        let samples = images.nrows();
-        let shape = (samples, self.classes());
-        assert_eq!(probabilities.dim(), shape, "every image has its probabilities");
-        assert_eq!(parameters.len(), self.parameter_count(), "the parameters are the net's");
-        workspace.check(self, samples);
-        with_pulse(pulse, |beat| {
-            let mut run =
-                Run { network: self, isa: self.isa(), parameters, draws: None, workspace, beat };
-            run.forward(images)?;
-            let logits = run.workspace.slots[self.slots.len() - 1].rows(0, samples);
-            for (logits, probabilities) in logits.outer_iter().zip(probabilities.outer_iter_mut()) {
-                loss::softmax(logits, probabilities);
-            }
-            Ok(())
-        })
-    }
-
-    /// Images `[N, H, W, C]`, or features `[N, D]`, as rows `[N, H * W * C]`.
-    ///
-    /// # Panics
-    /// When they have not the shape of the net's input, or are not in standard layout.
-    fn rows_of<'a>(&self, images: &ArrayViewD<'a, f32>) -> ArrayView2<'a, f32> {
-        let (input, axes) = (self.input(), images.shape());
-        assert!(input.fits(axes), "images of shape {axes:?} for a net whose input is {input}");
-        let shape = (axes[0], input.len());
-        let numbers = images.to_slice().expect("images are in standard layout");
-        ArrayView2::from_shape(shape, numbers).expect("the length is the shape's")
+/// Writes what every step makes of its weights once.
+pub(crate) fn prepare(
+    plan: &Plan,
+    tensors: &[ParameterSpec],
+    isa: Isa,
+    parameters: &[f32],
+    training: bool,
+    prepared: &mut [AlignedFloats],
+) {
+    for (step, prepared) in plan.steps.iter().zip(prepared) {
+        if let Work::Map(layer) = &step.work {
+            let weights = Weights::new(&tensors[step.tensors.clone()], parameters);
+            layer.prepare(isa, weights, training, prepared);
+        }
     }
 }
 
 /// One pass over one shard.
-struct Run<'a, 'b> {
-    network: &'a Network,
-    isa: Isa,
-    parameters: &'a [f32],
-    draws: Option<Draws<'a>>,
-    workspace: &'a mut Workspace,
-    beat: &'a mut Beat<'b>,
+pub(crate) struct Run<'a, 'b> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) tensors: &'a [ParameterSpec],
+    pub(crate) isa: Isa,
+    pub(crate) parameters: &'a [f32],
+    /// By step.
+    pub(crate) prepared: &'a [AlignedFloats],
+    pub(crate) draws: Option<Draws<'a>>,
+    /// At least one.
+    pub(crate) samples: usize,
+    pub(crate) memory: &'a mut Memory,
+    pub(crate) beat: &'a mut Beat<'b>,
 }
 
 impl Run<'_, '_> {
-    /// Fills the slots from the images to the logits.
-    fn forward(&mut self, images: ArrayView2<f32>) -> Result<(), Stopped> {
-        if images.nrows() == 0 {
-            return Ok(());
+    /// Computes the value of `images [N, D]` at every step.
+    pub(crate) fn forward(&mut self, images: ArrayView2<f32>) -> Result<(), Stopped> {
+        let input_has_rows = self.plan.slots[0].row_per_sample;
+        if input_has_rows {
+            self.memory.slots[0].rows_mut(0, self.samples).assign(&images);
         }
-        for (step, own) in self.network.steps.iter().zip(&mut self.workspace.own) {
-            if let Work::Map(layer) = &step.work {
-                let weights = self.network.weights(step, self.parameters);
-                layer.prepare(self.isa, weights, self.draws.is_some(), own);
+        for (number, segment) in self.plan.segments.iter().enumerate() {
+            if segment.whole_shard {
+                for step in segment.steps.clone() {
+                    self.step_forward(step, 0, self.samples)?;
+                }
+                continue;
             }
-        }
-        let sample_steps = self.network.sample_steps;
-        for (sample, image) in images.outer_iter().enumerate() {
-            self.workspace.slots[0].rows_mut(sample, 1).row_mut(0).assign(&image);
-            for step in 0..sample_steps {
-                self.step_forward(step, sample, 1)?;
+            for sample in 0..self.samples {
+                if number == 0 && !input_has_rows {
+                    self.memory.slots[0].rows_mut(0, 1).row_mut(0).assign(&images.row(sample));
+                }
+                for step in segment.steps.clone() {
+                    self.step_forward(step, sample, 1)?;
+                }
             }
-        }
-        for step in sample_steps..self.network.steps.len() {
-            self.step_forward(step, 0, images.nrows())?;
         }
         Ok(())
     }
 
+    /// What the net gives, `[N, classes]`.
+    pub(crate) fn logits(&self) -> ArrayView2<'_, f32> {
+        self.memory.slots[self.plan.output].rows(0, self.samples)
+    }
+
     /// Runs one step over `count` samples from `first` on.
     fn step_forward(&mut self, number: usize, first: usize, count: usize) -> Result<(), Stopped> {
-        let step = &self.network.steps[number];
-        let weights = self.network.weights(step, self.parameters);
-        let Run { isa, draws, .. } = *self;
-        let mut pass = Pass { isa, weights, first, draws, beat: &mut *self.beat };
-        let (own, slots) = (&mut self.workspace.own[number], &mut self.workspace.slots);
+        let step = &self.plan.steps[number];
+        let Run { isa, draws, samples, .. } = *self;
+        let weights = Weights::new(&self.tensors[step.tensors.clone()], self.parameters);
+        let prepared = &self.prepared[number];
+        let beat = &mut *self.beat;
+        let mut pass = Pass { isa, weights, prepared, samples, first, draws, beat };
+        let Memory { own, slots, .. } = &mut *self.memory;
+        if let Work::InPlace(layer) = &step.work {
+            layer.forward(&mut pass, slots[step.y].rows_mut(first, count), &mut own[step.own]);
+            return self.beat.now();
+        }
+        let [x, y] = slots.get_disjoint_mut([step.x, step.y]).expect("a step reads another value");
+        let (x, y) = (x.rows(first, count), y.rows_mut(first, count));
         match &step.work {
-            Work::Map(layer) => {
-                let (before, after) = slots.split_at_mut(step.slot);
-                let x = before[step.slot - 1].rows(first, count);
-                layer.forward(&mut pass, x, after[0].rows_mut(first, count), own)?;
-            }
-            Work::InPlace(layer) => {
-                layer.forward(&mut pass, slots[step.slot].rows_mut(first, count), own);
-            }
+            Work::Map(layer) => layer.forward(&mut pass, x, y, &mut own[step.own])?,
+            Work::Join(join) => join.forward(isa, x, y),
+            Work::InPlace(_) => unreachable!("handled above"),
         }
         self.beat.now()
     }
 
     /// Sums the losses in the order of the samples and writes the gradient of the logits.
     fn loss(&mut self, shard: &Shard) -> ShardLoss {
-        let (last, samples) = (self.network.slots.len() - 1, shard.labels.len());
-        let logits = self.workspace.slots[last].rows(0, samples);
-        let mut gradients = self.workspace.gradients[last].rows_mut(0, samples);
+        let Memory { slots, gradients, .. } = &mut *self.memory;
+        let logits = slots[self.plan.output].rows(0, self.samples);
+        let mut rows = gradients.rows_mut(self.plan.gradients[self.plan.output], 0, self.samples);
         let mut total = ShardLoss { loss_sum: 0.0, correct: 0 };
-        let rows = logits.outer_iter().zip(gradients.outer_iter_mut());
+        let rows = logits.outer_iter().zip(rows.outer_iter_mut());
         for ((logits, gradient), &label) in rows.zip(shard.labels) {
             let (loss, correct) = loss::cross_entropy(logits, label, shard.scale, gradient);
             total.loss_sum += loss;
@@ -177,26 +170,34 @@ impl Run<'_, '_> {
     }
 
     /// Goes back from the logits' gradient to that of all parameters.
-    fn backward(&mut self, samples: usize, gradient: &mut [f32]) -> Result<(), Stopped> {
-        if samples == 0 {
-            gradient.fill(0.0);
-            return Ok(());
-        }
-        let sample_steps = self.network.sample_steps;
-        for step in (sample_steps..self.network.steps.len()).rev() {
-            self.step_backward(step, 0, samples, gradient)?;
-        }
-        for step in &self.network.steps[..sample_steps] {
-            gradient[step.parameters.clone()].fill(0.0);
-        }
-        for sample in 0..samples {
-            for step in (0..sample_steps).rev() {
-                self.step_backward(step, sample, 1, gradient)?;
+    fn backward(&mut self, share: f32, gradient: &mut [f32]) -> Result<(), Stopped> {
+        for step in &self.plan.steps {
+            if let Work::Map(layer) = &step.work {
+                layer.begin_backward(&mut self.memory.own[step.own]);
+                if layer.rows() != Rows::All {
+                    for spec in &self.tensors[step.tensors.clone()] {
+                        gradient[spec.offset..][..spec.len].fill(0.0);
+                    }
+                }
             }
         }
-        for (step, own) in self.network.steps.iter().zip(&mut self.workspace.own) {
+        for segment in self.plan.segments.iter().rev() {
+            if segment.whole_shard {
+                for step in segment.steps.clone().rev() {
+                    self.step_backward(step, 0, self.samples, gradient)?;
+                }
+                continue;
+            }
+            for sample in 0..self.samples {
+                for step in segment.steps.clone().rev() {
+                    self.step_backward(step, sample, 1, gradient)?;
+                }
+            }
+        }
+        for step in &self.plan.steps {
             if let Work::Map(layer) = &step.work {
-                layer.finish(self.isa, own, self.network.weights_mut(step, gradient));
+                let dw = WeightsMut::new(&self.tensors[step.tensors.clone()], gradient);
+                layer.finish(self.isa, share, &mut self.memory.own[step.own], dw);
             }
         }
         Ok(())
@@ -210,29 +211,54 @@ impl Run<'_, '_> {
         count: usize,
         gradient: &mut [f32],
     ) -> Result<(), Stopped> {
-        let step = &self.network.steps[number];
-        let weights = self.network.weights(step, self.parameters);
-        let Run { isa, draws, .. } = *self;
-        let mut pass = Pass { isa, weights, first, draws, beat: &mut *self.beat };
-        let Workspace { own, slots, gradients, .. } = &mut *self.workspace;
+        let step = &self.plan.steps[number];
+        if !self.plan.moves[step.y] {
+            return Ok(());
+        }
+        let Run { isa, draws, samples, plan, .. } = *self;
+        let tensors = &self.tensors[step.tensors.clone()];
+        let weights = Weights::new(tensors, self.parameters);
+        let prepared = &self.prepared[number];
+        let beat = &mut *self.beat;
+        let mut pass = Pass { isa, weights, prepared, samples, first, draws, beat };
+        let Memory { own, slots, gradients, spare } = &mut *self.memory;
+        let (own, [of_x, of_y]) = (&mut own[step.own], [step.x, step.y].map(|s| plan.gradients[s]));
+        // Nobody asks for the gradient of the images, or of what depends on them alone.
+        let asked = plan.moves[step.x];
         match &step.work {
+            Work::InPlace(layer) => {
+                let (y, dy) =
+                    (slots[step.y].rows(first, count), gradients.rows_mut(of_y, first, count));
+                layer.backward(&mut pass, y, dy, own);
+            }
+            Work::Join(join) => {
+                if asked {
+                    let (dx, dy) = gradients.two_mut(of_x, of_y, first, count);
+                    join.backward(isa, dy.view(), dx, plan.adds[number]);
+                }
+            }
             Work::Map(layer) => {
-                let (before, after) = gradients.split_at_mut(step.slot);
-                let x = slots[step.slot - 1].rows(first, count);
-                // Nobody asks for the gradient of the images.
-                let dx = (step.slot > 1).then(|| before[step.slot - 1].rows_mut(first, count));
-                let dw = self.network.weights_mut(step, gradient);
-                let call = Backward { x, dy: after[0].rows(first, count), dx, dw };
-                layer.backward(&mut pass, call, &mut own[number])?;
+                let x = slots[step.x].rows(first, count);
+                let dw = WeightsMut::new(tensors, gradient);
+                let (mut dx, dy) = match asked {
+                    true => {
+                        let (dx, dy) = gradients.two_mut(of_x, of_y, first, count);
+                        (Some(dx), dy)
+                    }
+                    false => (None, gradients.rows_mut(of_y, first, count)),
+                };
+                if let Some(dx) = dx.as_mut().filter(|_| plan.adds[number]) {
+                    let mut part = spare.first_rows_mut(of_x.len, count);
+                    let call = Backward { x, dy: dy.view(), dx: Some(part.view_mut()), dw };
+                    layer.backward(&mut pass, call, own)?;
+                    for (part, dx) in part.outer_iter().zip(dx.outer_iter_mut()) {
+                        elementwise::add_to(isa, slice(part), slice_mut(dx));
+                    }
+                } else {
+                    let call = Backward { x, dy: dy.view(), dx, dw };
+                    layer.backward(&mut pass, call, own)?;
+                }
             }
-            Work::InPlace(layer) if step.slot > 0 => {
-                let (y, dy) = (
-                    slots[step.slot].rows(first, count),
-                    gradients[step.slot].rows_mut(first, count),
-                );
-                layer.backward(&mut pass, y, dy, &mut own[number]);
-            }
-            Work::InPlace(_) => {}
         }
         self.beat.now()
     }

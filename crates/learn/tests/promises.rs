@@ -1,9 +1,17 @@
 //! What this crate promises of whole networks: same bits, a pulse, and that they learn.
 
 use ndarray::{Array2, ArrayD, ArrayView2, ArrayViewD, Axis, Slice, concatenate};
+use planaria_learn::layer::batch_norm::BatchNorm;
+use planaria_learn::layer::conv2d::Conv2d;
+use planaria_learn::layer::dense::Dense;
+use planaria_learn::layer::dropout::Dropout;
+use planaria_learn::layer::flatten::Flatten;
+use planaria_learn::layer::max_pool::MaxPool;
+use planaria_learn::layer::relu::Relu;
+use planaria_learn::layer::residual::Residual;
 use planaria_learn::{
-    Adam, Isa, LayerSpec, Network, Optimiser, ParameterSlice, Schedule, Score, Sgd, Shape, Shard,
-    TrainingStep, Workspace,
+    Adam, Isa, LayerSpec, Network, Optimiser, ParameterSlice, Predictor, Schedule, Score, Sgd,
+    Shape, Shard, TrainingStep, Workspace,
     optimiser::schedule::{Cosine, OneCycle},
     sum_shards, weights_sha256,
 };
@@ -39,7 +47,8 @@ fn predict(
     workspace: &mut Workspace,
 ) -> Array2<f32> {
     let mut found = Array2::from_elem((images.shape()[0], network.classes()), f32::NAN);
-    network.predict(parameters, images, workspace, found.view_mut(), &mut go_on).unwrap();
+    let predictor = Predictor::new(network, parameters);
+    predictor.predict(images, workspace, found.view_mut(), &mut go_on).unwrap();
     found
 }
 
@@ -75,6 +84,7 @@ fn gradient(
         seed: 3,
         epoch: 2,
         scale: 0.25,
+        share: 1.0,
     };
     let mut found = vec![f32::NAN; network.parameter_count()];
     network.gradient(parameters, &shard, workspace, &mut found, &mut go_on).unwrap();
@@ -87,7 +97,7 @@ fn a_prediction_has_the_same_bits_whatever_batch_it_is_in() {
         for isa in Isa::available() {
             let network = preset(name).with_isa(isa);
             let (parameters, images) = (network.initial_parameters(1), samples(&network, 19, 2));
-            let mut workspace = network.workspace(19);
+            let mut workspace = network.prediction_workspace(19);
             let all = predict(&network, &parameters, images.view(), &mut workspace);
             for size in [1, 2, 3, 7, 16, 17] {
                 let found =
@@ -106,7 +116,8 @@ fn a_net_has_the_same_bits_on_every_cpu_that_rounds_multiply_adds_once() {
             let (parameters, mut workspace) = (network.initial_parameters(1), network.workspace(4));
             let gradient = gradient(&network, &parameters, 0, &mut workspace);
             let images = samples(&network, 2, 2);
-            (gradient, predict(&network, &parameters, images.view(), &mut workspace))
+            let mut answers = network.prediction_workspace(2);
+            (gradient, predict(&network, &parameters, images.view(), &mut answers))
         };
         let expected = results(Isa::deterministic());
         for isa in Isa::available().into_iter().filter(|isa| isa.has_common_bits()) {
@@ -117,10 +128,10 @@ fn a_net_has_the_same_bits_on_every_cpu_that_rounds_multiply_adds_once() {
 
 #[test]
 fn work_that_is_cut_for_the_pulse_has_the_same_bits() {
-    let layers = [LayerSpec::Dense { units: 700 }, LayerSpec::Relu, LayerSpec::Dense { units: 3 }];
+    let layers: [LayerSpec; 3] = [Dense::new(700).into(), Relu {}.into(), Dense::new(3).into()];
     let network = Network::new(Shape::Features(300), &layers).unwrap();
     let (parameters, features) = (network.initial_parameters(1), samples(&network, 90, 1));
-    let mut workspace = network.workspace(90);
+    let mut workspace = network.prediction_workspace(90);
     let all = predict(&network, &parameters, features.view(), &mut workspace);
     assert_eq!(predict_in_batches(&network, &parameters, &features, 1, &mut workspace), all);
 }
@@ -130,7 +141,12 @@ fn work_that_is_cut_for_the_pulse_has_the_same_bits() {
 fn images_of_another_shape_are_refused() {
     let network = preset("tiny-cnn");
     let images = ArrayD::zeros(vec![2, 28, 28]);
-    predict(&network, &network.initial_parameters(1), images.view(), &mut network.workspace(2));
+    predict(
+        &network,
+        &network.initial_parameters(1),
+        images.view(),
+        &mut network.prediction_workspace(2),
+    );
 }
 
 #[test]
@@ -138,7 +154,12 @@ fn images_of_another_shape_are_refused() {
 fn images_whose_axes_were_swapped_are_refused() {
     let network = preset("tiny-cnn");
     let images = samples(&network, 2, 1).permuted_axes(vec![0, 2, 1, 3]);
-    predict(&network, &network.initial_parameters(1), images.view(), &mut network.workspace(2));
+    predict(
+        &network,
+        &network.initial_parameters(1),
+        images.view(),
+        &mut network.prediction_workspace(2),
+    );
 }
 
 #[test]
@@ -155,7 +176,7 @@ fn probabilities_sum_to_one() {
         &network,
         &network.initial_parameters(1),
         samples(&network, 5, 1).view(),
-        &mut network.workspace(5),
+        &mut network.prediction_workspace(5),
     );
     assert!(found.sum_axis(Axis(1)).iter().all(|sum| (sum - 1.0).abs() < 1e-6));
 }
@@ -187,7 +208,7 @@ fn a_gradient_has_the_same_bits_in_a_new_a_used_and_an_interrupted_workspace() {
 fn interrupt(network: &Network, beats: u32, workspace: &mut Workspace) {
     let images = samples(network, 9, 77);
     let (images, labels, items) = (images.view(), &[5; 9], &[7; 9]);
-    let shard = Shard { images, labels, items, seed: 8, epoch: 9, scale: 100.0 };
+    let shard = Shard { images, labels, items, seed: 8, epoch: 9, scale: 100.0, share: 1.0 };
     let mut count = 0;
     let mut pulse = || {
         count += 1;
@@ -205,7 +226,7 @@ fn long_work_calls_the_pulse_again_and_again() {
     let network = preset("mnist-cnn");
     let images = samples(&network, 8, 1);
     let (images, labels, items) = (images.view(), &[0; 8], &[0; 8]);
-    let shard = Shard { images, labels, items, seed: 0, epoch: 0, scale: 1.0 };
+    let shard = Shard { images, labels, items, seed: 0, epoch: 0, scale: 1.0, share: 1.0 };
     let mut beats = 0;
     let mut pulse = || -> Result<(), ()> {
         beats += 1;
@@ -229,7 +250,8 @@ fn long_work_calls_the_pulse_again_and_again() {
 fn an_empty_shard_has_no_loss_and_no_gradient() {
     let network = preset("tiny-cnn");
     let images = network.input().samples(&[]);
-    let shard = Shard { images, labels: &[], items: &[], seed: 0, epoch: 0, scale: 1.0 };
+    let shard =
+        Shard { images, labels: &[], items: &[], seed: 0, epoch: 0, scale: 1.0, share: 1.0 };
     let mut found = vec![9.0; network.parameter_count()];
     let parameters = network.initial_parameters(1);
     let loss = network
@@ -255,6 +277,7 @@ fn the_sum_of_shards_is_the_gradient_of_the_batch() {
             seed: 1,
             epoch: 0,
             scale: 0.125,
+            share: 0.5,
         };
         let mut found = vec![f32::NAN; network.parameter_count()];
         network.gradient(&parameters, &shard, &mut workspace, &mut found, &mut go_on).unwrap();
@@ -300,6 +323,7 @@ fn train(network: &Network, optimiser: Optimiser, schedule: &Schedule) -> (Score
                     seed: 1,
                     epoch: step as u32 / 16,
                     scale: 1.0 / 32.0,
+                    share: 0.25,
                 };
                 let mut found = vec![0.0; count];
                 network
@@ -326,22 +350,22 @@ fn train(network: &Network, optimiser: Optimiser, schedule: &Schedule) -> (Score
         (parameters, state) = (new, new_state);
     }
     let (images, labels) = toy(200, 2);
-    let mut score = Score::new(4);
+    let (mut score, mut answers) = (Score::new(4), network.prediction_workspace(8));
     for (images, labels) in images.axis_chunks_iter(Axis(0), 8).zip(labels.chunks(8)) {
-        score.add(predict(network, &parameters, images, &mut workspace).view(), labels);
+        score.add(predict(network, &parameters, images, &mut answers).view(), labels);
     }
     (score, parameters)
 }
 
 #[test]
 fn a_small_net_learns_a_separable_set_and_comes_to_the_same_bits_twice() {
-    let layers = [
-        LayerSpec::Conv2d { filters: 4 },
-        LayerSpec::Relu,
-        LayerSpec::MaxPool,
-        LayerSpec::Flatten,
-        LayerSpec::Dropout { rate: 0.1 },
-        LayerSpec::Dense { units: 4 },
+    let layers: [LayerSpec; 6] = [
+        Conv2d::square(4, 3).into(),
+        Relu {}.into(),
+        MaxPool {}.into(),
+        Flatten {}.into(),
+        Dropout { rate: 0.1 }.into(),
+        Dense::new(4).into(),
     ];
     let network = Network::new(Shape::Image { h: 8, w: 8, c: 1 }, &layers).unwrap();
     let adam = Optimiser::Adam(Adam { learning_rate: 0.02, ..Adam::default() });
@@ -365,18 +389,20 @@ proptest! {
     #[test]
     fn every_net_that_is_accepted_computes_finite_gradients(
         h in 1usize..20, w in 1usize..20, c in 1usize..20,
-        kinds in proptest::collection::vec(0usize..4, 0..6),
+        kinds in proptest::collection::vec(0usize..6, 0..6),
         filters in 1usize..20, units in 1usize..30,
     ) {
-        let layer = |kind: usize| match kind {
-            0 => LayerSpec::Conv2d { filters },
-            1 => LayerSpec::Relu,
-            2 => LayerSpec::MaxPool,
-            _ => LayerSpec::Dropout { rate: 0.3 },
-        };
+        let layer = |kind: usize| -> LayerSpec { match kind {
+            0 => Conv2d::square(filters, 3).into(),
+            1 => Relu {}.into(),
+            2 => MaxPool {}.into(),
+            3 => BatchNorm::default().into(),
+            4 => Residual { body: vec![Relu {}.into()], shortcut: vec![] }.into(),
+            _ => Dropout { rate: 0.3 }.into(),
+        } };
         let mut layers: Vec<LayerSpec> = kinds.into_iter().map(layer).collect();
-        layers.extend([LayerSpec::Flatten, LayerSpec::Dense { units }, LayerSpec::Relu]);
-        layers.push(LayerSpec::Dense { units: 3 });
+        layers.extend([Flatten {}.into(), Dense::new(units).into(), Relu {}.into()]);
+        layers.push(Dense::new(3).into());
         if let Ok(network) = Network::new(Shape::Image { h, w, c }, &layers) {
             let parameters = network.initial_parameters(1);
             let found = gradient(&network, &parameters, 0, &mut network.workspace(4));

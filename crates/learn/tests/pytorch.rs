@@ -6,7 +6,8 @@
 
 use ndarray::Array2;
 use planaria_learn::{
-    Adam, Isa, LayerSpec, Network, Optimiser, ParameterSlice, Sgd, Shard, TrainingStep, model_file,
+    Adam, Isa, LayerSpec, Network, Optimiser, ParameterSlice, Predictor, Sgd, Shard, TrainingStep,
+    model_file,
 };
 use serde_json::Value;
 use std::path::PathBuf;
@@ -57,7 +58,7 @@ fn gradient(
     let items: Vec<u64> = (0..labels.len() as u64).collect();
     let scale = 1.0 / labels.len() as f32;
     let images = network.input().samples(images);
-    let shard = Shard { images, labels, items: &items, seed: 0, epoch: 0, scale };
+    let shard = Shard { images, labels, items: &items, seed: 0, epoch: 0, scale, share: 1.0 };
     let mut found = vec![f32::NAN; parameters.len()];
     let mut workspace = network.workspace(labels.len());
     let loss =
@@ -101,8 +102,9 @@ fn predictions_of_small_nets_are_those_of_pytorch() {
         let (network, parameters) = read(&format!("{name}.parameters.safetensors"));
         let mut found = Array2::from_elem((labels.len(), network.classes()), f32::NAN);
         let (mut workspace, images) =
-            (network.workspace(labels.len()), network.input().samples(&images));
-        network.predict(&parameters, images, &mut workspace, found.view_mut(), &mut go_on).unwrap();
+            (network.prediction_workspace(labels.len()), network.input().samples(&images));
+        let predictor = Predictor::new(&network, &parameters);
+        predictor.predict(images, &mut workspace, found.view_mut(), &mut go_on).unwrap();
         assert_near(found.as_slice().unwrap(), &floats(&values["probabilities"]), 1e-5, name);
     }
 }
@@ -168,8 +170,8 @@ fn gradients_of_mnist_cnn_are_those_of_pytorch() {
     let values = values("mnist-cnn.json");
     let (input, mut layers) = Network::preset("mnist-cnn").unwrap();
     for layer in &mut layers {
-        if let LayerSpec::Dropout { rate } = layer {
-            *rate = 0.0;
+        if let LayerSpec::Dropout(dropout) = layer {
+            dropout.rate = 0.0;
         }
     }
     let images: Vec<f32> = formula(3 * 784, 99).map(|x| (x as f32).abs()).collect();

@@ -7,7 +7,7 @@ use crate::{
     deploy::{Candidate, Deployed},
     evaluate::Block,
     kinds::StageKind,
-    model::{Model, Preprocessing},
+    model::{Model, Preprocessing, Weights},
     plan::Plan,
 };
 use planaria_kernel::{Intake, ItemId};
@@ -24,7 +24,7 @@ const FILES_KEPT: usize = 2;
 pub(crate) struct Version {
     /// Steps of training behind it.
     pub(crate) step: u64,
-    pub(crate) parameters: Arc<Vec<f32>>,
+    pub(crate) weights: Arc<Weights>,
 }
 
 /// A deployed model.
@@ -103,8 +103,8 @@ impl Evaluation {
     }
 
     pub(crate) fn block(&self, ordinal: u64, samples: &Samples) -> Block {
-        let parameters = self.current().version.parameters.clone();
-        Block { parameters, samples: samples.test_block(ordinal % self.plan.test_blocks()) }
+        let weights = self.current().version.weights.clone();
+        Block { weights, samples: samples.test_block(ordinal % self.plan.test_blocks()) }
     }
 
     /// Puts a block's score into its place; all together make a candidate.
@@ -148,7 +148,7 @@ impl Evaluation {
         let settings = &self.plan.settings;
         Arc::new(Model {
             network: self.plan.network.clone(),
-            parameters: self.current().version.parameters.clone(),
+            weights: self.current().version.weights.clone(),
             preprocessing: Preprocessing {
                 mean: settings.normalise.mean.clone(),
                 deviation: settings.normalise.deviation.clone(),

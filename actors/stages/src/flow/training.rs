@@ -8,6 +8,7 @@ use crate::{
     augment::Original,
     batch::{Batch, Members, Variant},
     kinds::StageKind,
+    model::Weights,
     plan::Plan,
     train::{GradientShard, GradientTask, TrainOutcome, TrainTask, UpdateTask, UpdatedSlice},
 };
@@ -256,7 +257,7 @@ impl Training {
         let every = self.plan.settings.evaluate.every_steps;
         let is_due = self.step.is_multiple_of(self.plan.steps_per_epoch)
             || every.is_some_and(|every| self.step.is_multiple_of(every));
-        Ok(is_due.then(|| Version { step: self.step, parameters: self.to_deploy() }))
+        Ok(is_due.then(|| Version { step: self.step, weights: Weights::new(self.to_deploy()) }))
     }
 
     /// The average of the weights, where one is kept; else the weights themselves.

@@ -39,6 +39,7 @@ pub(crate) fn compute(
             loss: ShardLoss { loss_sum: 0.0, correct: 0 },
         });
     }
+    let share = members.len() as f32 / batch.len() as f32;
     let images = &batch.images[members.start * numbers..members.end * numbers];
     let shard = Shard {
         images: plan.network.input().samples(images),
@@ -47,6 +48,7 @@ pub(crate) fn compute(
         seed: plan.settings.seed,
         epoch,
         scale: 1.0 / batch.len() as f32,
+        share,
     };
     let mut beat = || pulse.beat();
     let loss = plan.network.gradient(&parameters, &shard, workspace, &mut buffer, &mut beat)?;

@@ -53,6 +53,13 @@ pub(crate) enum Start<'a> {
     Bias(&'a [f32]),
 }
 
+impl<'a> Start<'a> {
+    /// A bias, or nothing for a layer without.
+    pub(crate) fn bias(bias: &'a [f32]) -> Self {
+        if bias.is_empty() { Start::Zero } else { Start::Bias(bias) }
+    }
+}
+
 /// A plain matrix `[rows, inners]` as the left one of a product: `[rows, 1, inners]`.
 pub(crate) fn plain(a: ArrayView2<'_, f32>) -> ArrayView3<'_, f32> {
     a.insert_axis(Axis(1))

@@ -11,19 +11,67 @@
 //! Source: Dumoulin and Visin, "A guide to convolution arithmetic", arXiv:1603.07285, chapters 2
 //! and 4.
 
+use super::Build;
 use super::conv2d_winograd::Conv2dWinograd;
-use super::{
-    Backward, Layer, Memory, Own, Pass, Place, Planned, Samples, SamplesMut, Step, Tensor, Weights,
-    slice,
+use super::pair::Pair;
+use super::step::{
+    Backward, Layer, Layout, Memory, Own, Pass, Rows, Samples, SamplesMut, Tensor, Weights, slice,
 };
+use crate::builder::Builder;
 use crate::compute_kernels::elementwise;
 use crate::compute_kernels::matrix::{Product, Start};
 use crate::pulse::Stopped;
-use crate::shape::{Shape, ShapeError};
+use crate::shape::{Problem, Shape, ShapeError};
 use ndarray::{
     ArrayView1, ArrayView3, ArrayView4, ArrayViewMut1, ArrayViewMut3, ArrayViewMut4, Axis,
     ShapeBuilder, s,
 };
+use serde::{Deserialize, Serialize};
+
+/// The settings of a convolution of images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conv2d {
+    /// How many filters.
+    pub filters: usize,
+    /// Whether each filter has a bias.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub bias: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+
+impl Conv2d {
+    /// So many filters with a bias each, stride 1, no padding.
+    pub const fn square(filters: usize, _kernel: usize) -> Self {
+        Conv2d { filters, bias: true }
+    }
+}
+
+impl Build for Conv2d {
+    fn example() -> Self {
+        Conv2d::square(1, 3)
+    }
+
+    fn build(&self, net: &mut Builder) -> Result<(), ShapeError> {
+        let [h, w, c] = net.image(Pair::same(3))?;
+        if self.filters == 0 {
+            return Err(net.problem(Problem::Zero { what: "filters" }));
+        }
+        let sizes = Sizes { h, w, c, f: self.filters, bias: self.bias };
+        let output = Shape::Image { h: sizes.oh(), w: sizes.ow(), c: self.filters };
+        match Conv2dWinograd::new(sizes) {
+            Some(layer) => net.map(layer, output),
+            None => net.map(Conv2dDirect { sizes, clamp: false }, output),
+        }
+    }
+}
 
 /// The sizes of a convolution.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +80,7 @@ pub(crate) struct Sizes {
     pub(crate) w: usize,
     pub(crate) c: usize,
     pub(crate) f: usize,
+    pub(crate) bias: bool,
 }
 
 impl Sizes {
@@ -57,44 +106,34 @@ impl Sizes {
 
     /// The tensors of any convolution.
     pub(crate) fn tensors(&self) -> Vec<Tensor> {
-        let weight =
-            Tensor { name: "weight", shape: vec![3, 3, self.c, self.f], fan_in: 9 * self.c };
-        vec![weight, Tensor { name: "bias", shape: vec![self.f], fan_in: 9 * self.c }]
+        let (shape, fan_in) = (vec![3, 3, self.c, self.f], 9 * self.c);
+        let mut tensors = vec![Tensor::weight(shape, fan_in, Layout::Convolution)];
+        tensors.extend(self.bias.then(|| Tensor::bias(self.f, fan_in)));
+        tensors
     }
 }
 
 /// The plan for images of one shape.
 #[derive(Debug)]
-pub(crate) struct Conv2d {
+pub(crate) struct Conv2dDirect {
     sizes: Sizes,
     /// ReLU on the way out.
     clamp: bool,
 }
 
-/// Fits the layer to `x`: by Winograd's algorithm where the sizes suit it, else directly.
-pub(crate) fn plan(place: Place, x: Shape, filters: usize) -> Result<Planned, ShapeError> {
-    let [h, w, c] = place.image(x, 3)?;
-    if filters == 0 {
-        return Err(ShapeError::Zero { layer: place.number, kind: place.kind, what: "filters" });
-    }
-    let sizes = Sizes { h, w, c, f: filters };
-    let output = Shape::Image { h: sizes.oh(), w: sizes.ow(), c: filters };
-    let step = match Conv2dWinograd::new(sizes) {
-        Some(layer) => Step::Map(Box::new(layer)),
-        None => Step::Map(Box::new(Conv2d { sizes, clamp: false })),
-    };
-    Ok(Planned { output, step })
-}
-
-impl Layer for Conv2d {
+impl Layer for Conv2dDirect {
     fn tensors(&self) -> Vec<Tensor> {
         self.sizes.tensors()
     }
 
     fn memory(&self, _batch: usize) -> Memory {
         // The filters turned around, and a gradient with its margin.
-        let Sizes { h, w, c, f } = self.sizes;
+        let Sizes { h, w, c, f, .. } = self.sizes;
         Memory { prepared: 9 * f * c, scratch: (h + 2) * (w + 2) * f, ..Memory::default() }
+    }
+
+    fn rows(&self) -> Rows {
+        Rows::One
     }
 
     fn reads_input_again(&self) -> bool {
@@ -106,13 +145,13 @@ impl Layer for Conv2d {
         true
     }
 
-    fn prepare(&self, _isa: crate::Isa, weights: Weights, training: bool, own: &mut Own) {
+    fn prepare(&self, _isa: crate::Isa, weights: Weights, training: bool, prepared: &mut [f32]) {
         if !training {
             return;
         }
         let Sizes { c, f, .. } = self.sizes;
-        let turned = ArrayViewMut4::from_shape((3, 3, f, c), &mut own.prepared);
-        let filters: ArrayView4<f32> = weights.weight();
+        let turned = ArrayViewMut4::from_shape((3, 3, f, c), prepared);
+        let filters: ArrayView4<f32> = weights.view(0);
         turned
             .expect("there is room for the filters")
             .assign(&filters.slice(s![..;-1, ..;-1, .., ..]).permuted_axes([0, 1, 3, 2]));
@@ -125,7 +164,7 @@ impl Layer for Conv2d {
         mut y: SamplesMut,
         _own: &mut Own,
     ) -> Result<(), Stopped> {
-        let (weight, bias) = (pass.weights.weight(), Start::Bias(slice(pass.weights.bias)));
+        let (weight, bias) = (pass.weights.view(0), Start::bias(pass.weights.bias()));
         let filters = Filters { weight, start: bias, clamp: self.clamp };
         for (x, y) in x.outer_iter().zip(y.outer_iter_mut()) {
             let (oh, ow, f) = (self.sizes.oh(), self.sizes.ow(), self.sizes.f);
@@ -137,9 +176,11 @@ impl Layer for Conv2d {
 
     fn backward(&self, pass: &mut Pass, call: Backward, own: &mut Own) -> Result<(), Stopped> {
         let Backward { x, dy, mut dx, dw } = call;
-        let (mut dw, db) = dw.split();
+        let (mut dw, db) = dw.weight_and_bias();
         for (i, (x, dy)) in x.outer_iter().zip(dy.outer_iter()).enumerate() {
-            elementwise::add_rows(pass.isa, slice(dy), db);
+            if self.sizes.bias {
+                elementwise::add_rows(pass.isa, slice(dy), db);
+            }
             let dy = self.sizes.output(dy);
             self.add_weight_gradient(pass, self.sizes.input(x), dy, dw.view_mut())?;
             if let Some(dx) = &mut dx {
@@ -150,7 +191,7 @@ impl Layer for Conv2d {
     }
 }
 
-impl Conv2d {
+impl Conv2dDirect {
     /// Adds one sample's gradient of the weights to `dw [3, 3, C, F]`.
     fn add_weight_gradient(
         &self,
@@ -179,12 +220,12 @@ impl Conv2d {
         own: &mut Own,
         dx: ArrayViewMut1<f32>,
     ) -> Result<(), Stopped> {
-        let Sizes { h, w, c, f } = self.sizes;
+        let Sizes { h, w, c, f, .. } = self.sizes;
         // The margin is zero from the beginning: nothing else is ever written there.
         let margined = ArrayViewMut3::from_shape((h + 2, w + 2, f), &mut own.scratch);
         let mut margined = margined.expect("there is room for the margin");
         margined.slice_mut(s![2..h, 2..w, ..]).assign(&dy);
-        let turned = ArrayView4::from_shape((3, 3, f, c), &own.prepared);
+        let turned = ArrayView4::from_shape((3, 3, f, c), pass.prepared);
         let weight = turned.expect("there is room for the filters");
         let filters = Filters { weight, start: Start::Zero, clamp: false };
         let dx = dx.into_shape_with_order((h, w, c)).expect("a row is an image");
@@ -227,13 +268,15 @@ fn patches<'a>(x: ArrayView3<'a, f32>) -> ArrayView4<'a, f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::LayerSpec;
     use crate::layer::gradient_check::{check_convolution, check_layer};
 
     #[test]
     fn conv2d_has_the_gradient_of_finite_differences() {
-        check_layer(Shape::Image { h: 5, w: 4, c: 3 }, LayerSpec::Conv2d { filters: 2 });
-        check_layer(Shape::Image { h: 6, w: 7, c: 1 }, LayerSpec::Conv2d { filters: 5 });
+        check_layer(Shape::Image { h: 5, w: 4, c: 3 }, Conv2d::square(2, 3).into());
+        check_layer(
+            Shape::Image { h: 6, w: 7, c: 1 },
+            Conv2d { bias: false, ..Conv2d::square(5, 3) }.into(),
+        );
     }
 
     #[test]
@@ -241,8 +284,8 @@ mod tests {
         for [h, w, c, f] in
             [[3, 3, 1, 1], [4, 7, 3, 5], [9, 15, 2, 16], [28, 28, 1, 32], [5, 8, 17, 33]]
         {
-            let sizes = Sizes { h, w, c, f };
-            check_convolution(&Conv2d { sizes, clamp: false }, sizes, 1e-5);
+            let sizes = Sizes { h, w, c, f, bias: true };
+            check_convolution(&Conv2dDirect { sizes, clamp: false }, sizes, 1e-5);
         }
     }
 }

@@ -4,14 +4,61 @@
 //! Backward: `dW = X^T dY`, `db = sum of dY over N`, `dX^T = W dY^T`. Sums run over `D`, `N` and
 //! `U` in their order.
 
-use super::{
-    Backward, Layer, Memory, Own, Pass, Place, Planned, Samples, SamplesMut, Step, Tensor, slice,
+use super::Build;
+use super::step::{
+    Backward, Layer, Layout, Memory, Own, Pass, Rows, Samples, SamplesMut, Tensor, slice,
 };
+use crate::builder::Builder;
 use crate::compute_kernels::elementwise;
 use crate::compute_kernels::matrix::{Product, Start, plain};
 use crate::pulse::Stopped;
-use crate::shape::{Shape, ShapeError};
+use crate::shape::{Problem, Shape, ShapeError};
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
+use serde::{Deserialize, Serialize};
+
+/// The settings of a dense layer: every unit sees every feature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dense {
+    /// How many units.
+    pub units: usize,
+    /// Whether each unit has a bias.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub bias: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+
+impl Dense {
+    /// So many units, each with a bias.
+    pub const fn new(units: usize) -> Self {
+        Dense { units, bias: true }
+    }
+}
+
+impl Build for Dense {
+    fn example() -> Self {
+        Dense::new(1)
+    }
+
+    fn build(&self, net: &mut Builder) -> Result<(), ShapeError> {
+        let inputs = net.features()?;
+        let Dense { units, bias } = *self;
+        if units == 0 {
+            return Err(net.problem(Problem::Zero { what: "units" }));
+        }
+        let (places, c) = net.image_before();
+        let layout = Layout::Dense { places, c };
+        let plan = DensePlan { inputs, units, bias, layout, clamp: false };
+        net.map(plan, Shape::Features(units))
+    }
+}
 
 /// Rows of `W` that a forward product takes at once: a panel of them stays in the first-level
 /// cache.
@@ -21,31 +68,21 @@ const BACKWARD_ROWS: usize = 48;
 
 /// The plan for features of one length.
 #[derive(Debug)]
-pub(crate) struct Dense {
+pub(crate) struct DensePlan {
     pub(crate) inputs: usize,
     pub(crate) units: usize,
+    pub(crate) bias: bool,
+    pub(crate) layout: Layout,
     /// ReLU on the way out.
-    clamp: bool,
+    pub(crate) clamp: bool,
 }
 
-/// Fits the layer to `x`.
-pub(crate) fn plan(place: Place, x: Shape, units: usize) -> Result<Planned, ShapeError> {
-    let Place { number: layer, kind } = place;
-    let Shape::Features(inputs) = x else {
-        return Err(ShapeError::NeedsFeatures { layer, kind, found: x });
-    };
-    if units == 0 {
-        return Err(ShapeError::Zero { layer, kind, what: "units" });
-    }
-    let dense = Dense { inputs, units, clamp: false };
-    Ok(Planned { output: Shape::Features(units), step: Step::Map(Box::new(dense)) })
-}
-
-impl Layer for Dense {
+impl Layer for DensePlan {
     fn tensors(&self) -> Vec<Tensor> {
-        let weight =
-            Tensor { name: "weight", shape: vec![self.inputs, self.units], fan_in: self.inputs };
-        vec![weight, Tensor { name: "bias", shape: vec![self.units], fan_in: self.inputs }]
+        let shape = vec![self.inputs, self.units];
+        let mut tensors = vec![Tensor::weight(shape, self.inputs, self.layout)];
+        tensors.extend(self.bias.then(|| Tensor::bias(self.units, self.inputs)));
+        tensors
     }
 
     fn memory(&self, batch: usize) -> Memory {
@@ -54,8 +91,8 @@ impl Layer for Dense {
         Memory { scratch: (self.units + BACKWARD_ROWS) * width, ..Memory::default() }
     }
 
-    fn takes_shards(&self) -> bool {
-        true
+    fn rows(&self) -> Rows {
+        Rows::All
     }
 
     fn reads_input_again(&self) -> bool {
@@ -74,12 +111,13 @@ impl Layer for Dense {
         mut y: SamplesMut,
         _own: &mut Own,
     ) -> Result<(), Stopped> {
-        let (w, bias): (ArrayView2<f32>, _) = (pass.weights.weight(), slice(pass.weights.bias));
+        let (w, bias): (ArrayView2<f32>, _) =
+            (pass.weights.view(0), Start::bias(pass.weights.bias()));
         for first in (0..self.inputs).step_by(FORWARD_ROWS) {
             let end = self.inputs.min(first + FORWARD_ROWS);
             let x = plain(x.slice(s![.., first..end]));
             let (w, ahead) = block(w, first, FORWARD_ROWS);
-            let start = if first == 0 { Start::Bias(bias) } else { Start::Sum };
+            let start = if first == 0 { bias } else { Start::Sum };
             let clamp = self.clamp && end == self.inputs;
             let product = Product::new(x, w, start, y.view_mut());
             pass.multiply(Product { clamp, ahead, ..product })?;
@@ -89,10 +127,10 @@ impl Layer for Dense {
 
     fn backward(&self, pass: &mut Pass, call: Backward, own: &mut Own) -> Result<(), Stopped> {
         let Backward { x, dy, mut dx, dw } = call;
-        let w: ArrayView2<f32> = pass.weights.weight();
-        let (mut dw, db): (ArrayViewMut2<f32>, _) = dw.split();
+        let w: ArrayView2<f32> = pass.weights.view(0);
+        let (mut dw, db): (ArrayViewMut2<f32>, _) = dw.weight_and_bias();
         db.fill(0.0);
-        for dy in dy.outer_iter() {
+        for dy in dy.outer_iter().filter(|_| self.bias) {
             elementwise::add_rows(pass.isa, slice(dy), db);
         }
         let (samples, width) = (dy.nrows(), padded(dy.nrows()));
@@ -145,19 +183,21 @@ fn padded(samples: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::LayerSpec;
     use crate::layer::gradient_check::{check_dense, check_layer};
 
     #[test]
     fn dense_has_the_gradient_of_finite_differences() {
-        check_layer(Shape::Features(5), LayerSpec::Dense { units: 3 });
-        check_layer(Shape::Features(150), LayerSpec::Dense { units: 17 });
+        check_layer(Shape::Features(5), Dense::new(3).into());
+        check_layer(Shape::Features(150), Dense::new(17).into());
+        check_layer(Shape::Features(9), Dense { units: 4, bias: false }.into());
     }
 
     #[test]
     fn every_instruction_set_multiplies_features_like_the_reference() {
         for [samples, inputs, units] in [[1, 1, 1], [3, 48, 10], [16, 300, 33], [19, 129, 128]] {
-            check_dense(&Dense { inputs, units, clamp: false }, samples, 1e-5);
+            let layout = Layout::Dense { places: 1, c: inputs };
+            let layer = DensePlan { inputs, units, bias: true, layout, clamp: false };
+            check_dense(&layer, samples, 1e-5);
         }
     }
 }

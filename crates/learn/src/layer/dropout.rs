@@ -8,15 +8,48 @@
 //! Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting",
 //! JMLR 15 (2014).
 
-use super::{InPlace, Memory, Own, Pass, Place, Planned, Samples, SamplesMut, Step, slice_mut};
+use super::Build;
+use super::step::{InPlace, Memory, Own, Pass, Samples, SamplesMut, slice_mut};
+use crate::builder::Builder;
 use crate::compute_kernels::draws;
-use crate::shape::{Shape, ShapeError};
+use crate::shape::{Problem, ShapeError};
 use ndarray::{ArrayView1, ArrayViewMut1, Zip};
 use planaria_random::{Purpose, Stream};
+use serde::{Deserialize, Serialize};
+
+/// The settings of drop-out.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dropout {
+    /// The share that is switched off, at least 0 and less than 1.
+    #[serde(default = "default_rate")]
+    pub rate: f32,
+}
+
+fn default_rate() -> f32 {
+    0.5
+}
+
+impl Build for Dropout {
+    fn example() -> Self {
+        Dropout { rate: 0.5 }
+    }
+
+    fn build(&self, net: &mut Builder) -> Result<(), ShapeError> {
+        let rate = self.rate;
+        if !(0.0..1.0).contains(&rate) {
+            let (name, range) = ("rate", "at least 0 and less than 1");
+            return Err(net.problem(Problem::OutOfRange { name, value: rate.into(), range }));
+        }
+        let threshold = (rate * 65_536.0).round().min(65_535.0) as u16;
+        let scale = (65_536.0 / (65_536.0 - f64::from(threshold))) as f32;
+        net.in_place(Switch { number: net.number(), len: net.shape().len(), threshold, scale })
+    }
+}
 
 /// The plan for one rate and one length.
 #[derive(Debug)]
-pub(crate) struct Dropout {
+struct Switch {
     /// The layer's number: its sub-stream of every item's.
     number: u32,
     /// Numbers a sample.
@@ -27,19 +60,7 @@ pub(crate) struct Dropout {
     scale: f32,
 }
 
-/// Fits the layer to `x`.
-pub(crate) fn plan(place: Place, x: Shape, rate: f32) -> Result<Planned, ShapeError> {
-    if !(0.0..1.0).contains(&rate) {
-        return Err(ShapeError::Rate { layer: place.number, rate });
-    }
-    let threshold = (rate * 65_536.0).round().min(65_535.0) as u16;
-    let scale = (65_536.0 / (65_536.0 - f64::from(threshold))) as f32;
-    let number = u32::try_from(place.number).expect("a net has fewer than 2^32 layers");
-    let dropout = Dropout { number, len: x.len(), threshold, scale };
-    Ok(Planned { output: x, step: Step::InPlace(Box::new(dropout)) })
-}
-
-impl InPlace for Dropout {
+impl InPlace for Switch {
     fn memory(&self) -> Memory {
         Memory {
             saved: self.len,
@@ -69,7 +90,7 @@ impl InPlace for Dropout {
     }
 }
 
-impl Dropout {
+impl Switch {
     /// Notes 1 for every number that stays: the low halves of the words decide the first half of
     /// them, the high halves the second.
     fn draw(&self, words: &[u32], kept: &mut [u8]) {
@@ -93,19 +114,19 @@ impl Dropout {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::LayerSpec;
+    use crate::Shape;
     use crate::layer::gradient_check::{check_layer, run_in_place};
 
     #[test]
     fn dropout_has_the_gradient_of_finite_differences() {
-        check_layer(Shape::Image { h: 3, w: 4, c: 5 }, LayerSpec::Dropout { rate: 0.5 });
-        check_layer(Shape::Features(101), LayerSpec::Dropout { rate: 0.1 });
+        check_layer(Shape::Image { h: 3, w: 4, c: 5 }, Dropout { rate: 0.5 }.into());
+        check_layer(Shape::Features(101), Dropout { rate: 0.1 }.into());
     }
 
     #[test]
     fn dropout_keeps_the_mean_and_switches_off_its_share() {
         for rate in [0.0, 0.25, 0.5, 0.9] {
-            let y = run_in_place(LayerSpec::Dropout { rate }, &[1.0; 100_001], 5);
+            let y = run_in_place(Dropout { rate }.into(), &[1.0; 100_001], 5);
             let off = y.iter().filter(|&&y| y == 0.0).count() as f32 / y.len() as f32;
             let mean = y.iter().sum::<f32>() / y.len() as f32;
             // Five standard deviations of a share of 100,001 are below 0.008.
@@ -116,8 +137,7 @@ mod tests {
 
     #[test]
     fn every_item_is_dropped_differently_and_always_alike() {
-        let spec = LayerSpec::Dropout { rate: 0.5 };
-        let run = |item| run_in_place(spec, &[1.0; 64], item);
+        let run = |item| run_in_place(Dropout { rate: 0.5 }.into(), &[1.0; 64], item);
         assert_eq!(run(1), run(1));
         assert_ne!(run(1), run(2));
     }
@@ -125,11 +145,9 @@ mod tests {
     #[test]
     fn a_rate_outside_zero_to_one_is_refused() {
         for rate in [-0.1, 1.0, f32::NAN, f32::INFINITY] {
-            let place = Place { number: 3, kind: "dropout" };
-            assert!(matches!(
-                plan(place, Shape::Features(1), rate),
-                Err(ShapeError::Rate { layer: 3, .. })
-            ));
+            let error = crate::Network::new(Shape::Features(1), &[Dropout { rate }.into()]);
+            let text = error.unwrap_err().to_string();
+            assert!(text.starts_with("layer 0 (dropout) has rate ="), "{text}");
         }
     }
 }

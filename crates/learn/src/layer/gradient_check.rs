@@ -1,10 +1,15 @@
 //! What the tests of all layers share: small nets around one layer, finite differences, numbers.
 
-use super::{Backward, Layer, LayerSpec, Own, Pass, Samples, Step, Weights, WeightsMut};
+use super::LayerSpec;
+use super::step::{Backward, Draws, Layer, Own, Pass, Samples, Weights, WeightsMut};
+use crate::builder::Builder;
+use crate::compute_kernels::aligned::AlignedFloats;
 use crate::compute_kernels::{Isa, reference};
-use crate::layer::Draws;
-use crate::layer::conv2d::Sizes;
-use crate::layer::dense::Dense;
+use crate::layer::conv2d::{Conv2d, Sizes};
+use crate::layer::dense::{Dense, DensePlan};
+use crate::layer::flatten::Flatten;
+use crate::network::{ParameterSpec, Role};
+use crate::plan::Work;
 use crate::pulse::Beat;
 use crate::{Network, Shape, Shard};
 use ndarray::{
@@ -34,11 +39,12 @@ pub(crate) fn go_on() -> Result<(), ()> {
 fn surround(x: Shape, spec: LayerSpec) -> Network {
     let (input, before) = match x {
         Shape::Image { h, w, c } => {
-            (Shape::Image { h: h + 2, w: w + 2, c: 2 }, LayerSpec::Conv2d { filters: c })
+            (Shape::Image { h: h + 2, w: w + 2, c: 2 }, Conv2d::square(c, 3).into())
         }
-        Shape::Features(units) => (Shape::Features(4), LayerSpec::Dense { units }),
+        Shape::Features(units) => (Shape::Features(4), Dense::new(units).into()),
+        Shape::Sequence { .. } => panic!("no layer makes a sequence of numbers of all kinds"),
     };
-    let layers = [before, spec, LayerSpec::Flatten, LayerSpec::Dense { units: 3 }];
+    let layers: [LayerSpec; 4] = [before, spec, Flatten {}.into(), Dense::new(3).into()];
     Network::new(input, &layers).expect("the layer fits between these")
 }
 
@@ -49,12 +55,13 @@ fn surround(x: Shape, spec: LayerSpec) -> Network {
 pub(crate) fn check_layer(x: Shape, spec: LayerSpec) {
     const PLACES: usize = 100;
     for isa in Isa::available() {
-        let network = surround(x, spec).with_isa(isa);
+        let network = surround(x, spec.clone()).with_isa(isa);
         let parameters = network.initial_parameters(11);
         let (samples, seed, epoch, scale) = (3, 5, 1, 0.5);
         let images = numbers(samples * network.input().len(), 7);
         let images = network.input().samples(&images);
-        let shard = Shard { images, labels: &[0, 2, 1], items: &[4, 9, 1], seed, epoch, scale };
+        let shard =
+            Shard { images, labels: &[0, 2, 1], items: &[4, 9, 1], seed, epoch, scale, share: 1.0 };
         let mut workspace = network.workspace(samples);
         let mut gradient = vec![9.0; parameters.len()];
         let mut loss_of = |parameters: &[f32], gradient: &mut [f32]| {
@@ -66,8 +73,15 @@ pub(crate) fn check_layer(x: Shape, spec: LayerSpec) {
         assert!(greatest > 1e-3, "{isa:?} {spec:?}: the gradient is there");
         let mut places = Stream::new(1, Purpose::Baseline, 0, 1);
         let (mut scratch, mut off) = (gradient.clone(), Vec::new());
+        let is_statistic = |at: usize| {
+            let found = network.parameters().iter().find(|spec| spec.range().contains(&at));
+            matches!(found.map(|spec| spec.role), Some(Role::Statistic { .. }))
+        };
         for _ in 0..PLACES {
             let at = places.next_below(parameters.len() as u32) as usize;
+            if is_statistic(at) {
+                continue;
+            }
             let mut moved = parameters.clone();
             let step = 5e-4;
             moved[at] = parameters[at] + step;
@@ -85,14 +99,16 @@ pub(crate) fn check_layer(x: Shape, spec: LayerSpec) {
 
 /// Runs an in-place layer forward over one sample of item `item`.
 pub(crate) fn run_in_place(spec: LayerSpec, x: &[f32], item: u64) -> Vec<f32> {
-    let planned = spec.plan(0, Shape::Features(x.len())).expect("the layer fits");
-    let Step::InPlace(layer) = planned.step else { panic!("{spec:?} works in place") };
+    let mut net = Builder::new(Shape::Features(x.len()), true).expect("the input is no problem");
+    spec.build(&mut net).expect("the layer fits");
+    let Work::InPlace(layer) = &net.steps[0].work else { panic!("{spec:?} works in place") };
     let mut own = Own::new(layer.memory(), 1);
     let mut y = Samples::from_shape((1, x.len()), x).expect("one sample").to_owned();
     let mut go = || Ok(());
     let draws = Some(Draws { seed: 1, epoch: 0, items: &[item] });
-    let (beat, weights) = (&mut Beat::new(&mut go), Weights::none());
-    let mut pass = Pass { isa: Isa::best(), weights, first: 0, draws, beat };
+    let (beat, weights) = (&mut Beat::new(&mut go), Weights::new(&[], &[]));
+    let (isa, prepared) = (Isa::best(), &[]);
+    let mut pass = Pass { isa, weights, prepared, samples: 1, first: 0, draws, beat };
     layer.forward(&mut pass, y.view_mut(), &mut own);
     y.into_raw_vec_and_offset().0
 }
@@ -101,7 +117,7 @@ pub(crate) fn run_in_place(spec: LayerSpec, x: &[f32], item: u64) -> Vec<f32> {
 struct Found {
     y: Array2<f32>,
     dx: Array2<f32>,
-    dw: Array<f32, ndarray::IxDyn>,
+    dw: Array1<f32>,
     db: Array1<f32>,
 }
 
@@ -109,30 +125,59 @@ struct Found {
 fn run(
     layer: &dyn Layer,
     isa: Isa,
-    weights: Weights,
+    parameters: &[f32],
     x: ArrayView2<f32>,
     dy: ArrayView2<f32>,
 ) -> Found {
-    let (mut own, mut go) = (Own::new(layer.memory(x.nrows()), x.nrows()), || Ok(()));
+    let (samples, memory) = (x.nrows(), layer.memory(x.nrows()));
+    let (mut own, mut go) = (Own::new(memory, samples), || Ok(()));
+    let mut prepared = AlignedFloats::zeros(memory.prepared);
     let (mut y, mut dx) = (Array2::from_elem(dy.dim(), 9.0), Array2::from_elem(x.dim(), 9.0));
-    let (mut dw, mut db) =
-        (Array::zeros(weights.weight.raw_dim()), Array::zeros(weights.bias.raw_dim()));
-    layer.prepare(isa, weights.clone(), true, &mut own);
-    let beat = &mut Beat::new(&mut go);
-    let weights = Weights { weight: weights.weight.view(), bias: weights.bias.view() };
-    let mut pass = Pass { isa, weights, first: 0, draws: None, beat };
+    let tensors = specs(layer);
+    let mut gradient = vec![0.0; parameters.len()];
+    let weights = Weights::new(&tensors, parameters);
+    layer.prepare(isa, weights, true, &mut prepared);
+    layer.begin_backward(&mut own);
+    let (beat, prepared) = (&mut Beat::new(&mut go), &*prepared);
+    let mut pass = Pass { isa, weights, prepared, samples, first: 0, draws: None, beat };
     layer.forward(&mut pass, x, y.view_mut(), &mut own).expect("the pulse goes on");
-    let gradient = WeightsMut { weight: dw.view_mut(), bias: db.view_mut() };
-    let call = Backward { x, dy, dx: Some(dx.view_mut()), dw: gradient };
+    let dw = WeightsMut::new(&tensors, &mut gradient);
+    let call = Backward { x, dy, dx: Some(dx.view_mut()), dw };
     layer.backward(&mut pass, call, &mut own).expect("the pulse goes on");
-    layer.finish(isa, &mut own, WeightsMut { weight: dw.view_mut(), bias: db.view_mut() });
-    Found { y, dx, dw, db }
+    layer.finish(isa, 1.0, &mut own, WeightsMut::new(&tensors, &mut gradient));
+    let (dw, db) = gradient.split_at(tensors[0].len);
+    Found { y, dx, dw: Array1::from(dw.to_vec()), db: Array1::from(db.to_vec()) }
+}
+
+/// The layer's tensors, one behind the other.
+fn specs(layer: &dyn Layer) -> Vec<ParameterSpec> {
+    let mut offset = 0;
+    let tensors = layer.tensors().into_iter().map(|tensor| {
+        let len = tensor.shape.iter().product();
+        let spec = ParameterSpec {
+            name: tensor.name.to_owned(),
+            shape: tensor.shape,
+            offset,
+            len,
+            role: tensor.role,
+            initial: tensor.initial,
+            layout: tensor.layout,
+        };
+        offset += len;
+        spec
+    });
+    tensors.collect()
+}
+
+/// Weight and bias behind one another.
+fn flat<D: Dimension>(weight: &Array<f32, D>, bias: &Array1<f32>) -> Vec<f32> {
+    weight.iter().chain(bias).copied().collect()
 }
 
 /// Compares a convolution forward and backward with the reference, on every instruction set;
 /// `error` is relative to the greatest number.
 pub(crate) fn check_convolution(layer: &dyn Layer, sizes: Sizes, error: f32) {
-    let Sizes { h, w, c, f } = sizes;
+    let Sizes { h, w, c, f, .. } = sizes;
     let (x, weight): (Array3<f32>, Array4<f32>) = (array((h, w, c), 1), array((3, 3, c, f), 2));
     let (bias, dy): (_, Array3<f32>) = (array(f, 3), array((h - 2, w - 2, f), 4));
     let y = reference::convolve(x.view(), weight.view(), bias.view());
@@ -143,8 +188,7 @@ pub(crate) fn check_convolution(layer: &dyn Layer, sizes: Sizes, error: f32) {
     };
     let (x, dy) = (one(x), one(dy));
     for isa in Isa::available() {
-        let weights = Weights { weight: weight.view().into_dyn(), bias: bias.view() };
-        let found = run(layer, isa, weights, x.view(), dy.view());
+        let found = run(layer, isa, &flat(&weight, &bias), x.view(), dy.view());
         assert_near(&found.y, &y, error, &format!("{isa:?} {sizes:?} forward"));
         assert_near(&found.dx, &dx, error, &format!("{isa:?} {sizes:?} image"));
         assert_near(&found.dw, &dw, error, &format!("{isa:?} {sizes:?} filters"));
@@ -153,15 +197,14 @@ pub(crate) fn check_convolution(layer: &dyn Layer, sizes: Sizes, error: f32) {
 }
 
 /// As [`check_convolution`], for a dense layer.
-pub(crate) fn check_dense(layer: &Dense, samples: usize, error: f32) {
-    let Dense { inputs, units, .. } = *layer;
+pub(crate) fn check_dense(layer: &DensePlan, samples: usize, error: f32) {
+    let DensePlan { inputs, units, .. } = *layer;
     let (x, weight): (_, Array2<f32>) = (array((samples, inputs), 1), array((inputs, units), 2));
     let (bias, dy) = (array(units, 3), array((samples, units), 4));
     let y = reference::dense(x.view(), weight.view(), bias.view());
     let (dx, dw, db) = reference::dense_backward(x.view(), weight.view(), dy.view());
     for isa in Isa::available() {
-        let weights = Weights { weight: weight.view().into_dyn(), bias: bias.view() };
-        let found = run(layer, isa, weights, x.view(), dy.view());
+        let found = run(layer, isa, &flat(&weight, &bias), x.view(), dy.view());
         let what = format!("{isa:?} {layer:?} {samples} samples");
         assert_near(&found.y, &y, error, &format!("{what} forward"));
         assert_near(&found.dx, &dx, error, &format!("{what} features"));

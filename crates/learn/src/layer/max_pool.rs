@@ -3,35 +3,50 @@
 //!
 //! Of equal values the first, row by row, gets the gradient, as in PyTorch.
 
-use super::{
-    Backward, Layer, Memory, Own, Pass, Place, Planned, Samples, SamplesMut, Step, slice, slice_mut,
+use super::Build;
+use super::pair::Pair;
+use super::step::{
+    Backward, Layer, Memory, Own, Pass, Rows, Samples, SamplesMut, slice, slice_mut,
 };
+use crate::builder::Builder;
 use crate::compute_kernels::pooling::{self, Cells, Pooled};
 use crate::pulse::Stopped;
 use crate::shape::{Shape, ShapeError};
+use serde::{Deserialize, Serialize};
+
+/// The settings of max-pooling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaxPool {}
+
+impl Build for MaxPool {
+    fn example() -> Self {
+        MaxPool {}
+    }
+
+    fn build(&self, net: &mut Builder) -> Result<(), ShapeError> {
+        let [h, w, c] = net.image(Pair::same(2))?;
+        let output = Shape::Image { h: h / 2, w: w / 2, c };
+        net.map(MaxPoolPlan { cells: Cells { h, w, c }, clamp: false }, output)
+    }
+}
 
 /// The plan for images of one shape.
 #[derive(Debug)]
-pub(crate) struct MaxPool {
+struct MaxPoolPlan {
     cells: Cells,
     /// ReLU on the way out.
     clamp: bool,
 }
 
-/// Fits the layer to `x`.
-pub(crate) fn plan(place: Place, x: Shape) -> Result<Planned, ShapeError> {
-    let [h, w, c] = place.image(x, 2)?;
-    let output = Shape::Image { h: h / 2, w: w / 2, c };
-    Ok(Planned {
-        output,
-        step: Step::Map(Box::new(MaxPool { cells: Cells { h, w, c }, clamp: false })),
-    })
-}
-
-impl Layer for MaxPool {
+impl Layer for MaxPoolPlan {
     fn memory(&self, _batch: usize) -> Memory {
         let Cells { h, w, c } = self.cells;
         Memory { saved: (h / 2) * (w / 2) * c, ..Memory::default() }
+    }
+
+    fn rows(&self) -> Rows {
+        Rows::One
     }
 
     fn reads_input_again(&self) -> bool {
@@ -75,14 +90,13 @@ impl Layer for MaxPool {
 mod tests {
     use super::*;
     use crate::compute_kernels::{Isa, reference};
-    use crate::layer::LayerSpec;
     use crate::layer::gradient_check::{array, check_layer};
     use ndarray::Array3;
 
     #[test]
     fn max_pool_has_the_gradient_of_finite_differences() {
-        check_layer(Shape::Image { h: 4, w: 6, c: 3 }, LayerSpec::MaxPool);
-        check_layer(Shape::Image { h: 5, w: 7, c: 17 }, LayerSpec::MaxPool);
+        check_layer(Shape::Image { h: 4, w: 6, c: 3 }, MaxPool {}.into());
+        check_layer(Shape::Image { h: 5, w: 7, c: 17 }, MaxPool {}.into());
     }
 
     #[test]

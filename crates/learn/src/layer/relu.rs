@@ -1,23 +1,37 @@
 //! The rectified linear unit: `y = max(x, 0)`, element by element; the slope at 0 is 0.
 
-use super::{InPlace, Own, Pass, Planned, Samples, SamplesMut, Step, slice, slice_mut};
+use super::Build;
+use super::step::{InPlace, Own, Pass, Samples, SamplesMut, slice, slice_mut};
+use crate::builder::Builder;
 use crate::compute_kernels::elementwise;
-use crate::shape::Shape;
+use crate::shape::ShapeError;
+use serde::{Deserialize, Serialize};
+
+/// ReLU has no settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Relu {}
+
+impl Build for Relu {
+    fn example() -> Self {
+        Relu {}
+    }
+
+    fn build(&self, net: &mut Builder) -> Result<(), ShapeError> {
+        let forward_is_done = net.clamp_last();
+        net.in_place(Clamp { forward_is_done })
+    }
+}
 
 /// Keeps what is positive. Not-a-number stays, so that a training that fails shows it.
 #[derive(Debug)]
-pub(crate) struct Relu {
+struct Clamp {
     /// True when the layer before clamps its output as it writes it; only the backward pass is left
     /// to do.
     forward_is_done: bool,
 }
 
-/// Fits the layer to `x`.
-pub(crate) fn plan(x: Shape, forward_is_done: bool) -> Planned {
-    Planned { output: x, step: Step::InPlace(Box::new(Relu { forward_is_done })) }
-}
-
-impl InPlace for Relu {
+impl InPlace for Clamp {
     fn reads_output_again(&self) -> bool {
         true
     }
@@ -40,13 +54,13 @@ impl InPlace for Relu {
 
 #[cfg(test)]
 mod tests {
-    use crate::layer::LayerSpec;
+    use super::*;
     use crate::layer::gradient_check::check_layer;
     use crate::shape::Shape;
 
     #[test]
     fn relu_has_the_gradient_of_finite_differences() {
-        check_layer(Shape::Image { h: 3, w: 5, c: 7 }, LayerSpec::Relu);
-        check_layer(Shape::Features(33), LayerSpec::Relu);
+        check_layer(Shape::Image { h: 3, w: 5, c: 7 }, Relu {}.into());
+        check_layer(Shape::Features(33), Relu {}.into());
     }
 }

@@ -1,6 +1,6 @@
 //! Bytes as a model, every one of them distrusted.
 
-use super::layout::{Layout, layouts};
+use super::layout::{in_file, shape_in_file};
 use super::{
     HEADER_BYTES_MAX, LAYERS_MAX, ModelError, ModelFile, NET_KEY, Net, RANK_MAX, check_finite,
 };
@@ -35,14 +35,13 @@ pub fn decode(bytes: &[u8]) -> Result<(Network, ModelFile), ModelError> {
         return Err(ModelError::TensorCount { found, expected });
     }
     let mut checked = Vec::new();
-    for (spec, layout) in network.parameters().iter().zip(layouts(&network)) {
-        let data = checked_data(&tensors, spec, &layout)?;
-        checked.push((spec, layout, data));
+    for spec in network.parameters() {
+        checked.push((spec, checked_data(&tensors, spec)?));
     }
     // Only now, when the file is known to hold them all, is memory taken for the parameters.
     let mut parameters = vec![0.0; network.parameter_count()];
-    for (spec, layout, data) in checked {
-        let tensor = layout.in_file(spec.view_mut(&mut parameters));
+    for (spec, data) in checked {
+        let tensor = in_file(spec, spec.view_mut(&mut parameters));
         for (value, bytes) in tensor.into_iter().zip(data.as_chunks().0) {
             *value = f32::from_le_bytes(*bytes);
         }
@@ -55,11 +54,10 @@ pub fn decode(bytes: &[u8]) -> Result<(Network, ModelFile), ModelError> {
 fn checked_data<'a>(
     tensors: &SafeTensors<'a>,
     spec: &ParameterSpec,
-    layout: &Layout,
 ) -> Result<&'a [u8], ModelError> {
     let name = spec.name.clone();
     let Ok(tensor) = tensors.tensor(&name) else { return Err(ModelError::Missing { name }) };
-    let (expected, shape) = (layout.shape(), tensor.shape());
+    let (expected, shape) = (shape_in_file(spec), tensor.shape());
     let fits =
         tensor.dtype() == Dtype::F32 && shape == expected && tensor.data().len() == 4 * spec.len;
     if fits && shape.len() <= RANK_MAX {

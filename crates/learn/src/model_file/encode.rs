@@ -1,6 +1,6 @@
 //! A model as bytes.
 
-use super::layout::layouts;
+use super::layout::{in_file, shape_in_file};
 use super::{HEADER_BYTES_MAX, ModelError, NET_KEY, Net, check_finite};
 use crate::Network;
 use serde::Serialize;
@@ -36,11 +36,10 @@ pub fn encode(
     let mut bytes = Vec::with_capacity(8 + header.len() + 4 * parameters.len());
     bytes.extend((header.len() as u64).to_le_bytes());
     bytes.extend(header);
-    let layouts = layouts(network);
-    for (spec, layout) in network.parameters().iter().zip(&layouts) {
+    for spec in network.parameters() {
         let values = &parameters[spec.offset..][..spec.len];
         check_finite(&spec.name, values)?;
-        for value in layout.in_file(spec.view(parameters)) {
+        for value in in_file(spec, spec.view(parameters)) {
             bytes.extend(value.to_le_bytes());
         }
     }
@@ -59,9 +58,9 @@ fn header(network: &Network, metadata: &BTreeMap<String, String>) -> Result<Vec<
         "{{\"__metadata__\":{}",
         serde_json::to_string(&metadata).map_err(ModelError::Net)?
     );
-    for (spec, layout) in network.parameters().iter().zip(layouts(network)) {
+    for spec in network.parameters() {
         let data_offsets = [4 * spec.offset, 4 * (spec.offset + spec.len)];
-        let tensor = TensorHeader { dtype: "F32", shape: layout.shape(), data_offsets };
+        let tensor = TensorHeader { dtype: "F32", shape: shape_in_file(spec), data_offsets };
         let tensor = serde_json::to_string(&tensor).map_err(ModelError::Net)?;
         text.push_str(&format!(",\"{}\":{tensor}", spec.name));
     }

@@ -168,17 +168,19 @@ pub fn weights_sha256(parameters: &[f32]) -> String {
 mod tests {
     use super::*;
     use crate::Network;
+    use crate::layer::{conv2d::Conv2d, dense::Dense, flatten::Flatten};
+    use crate::layer::{max_pool::MaxPool, relu::Relu};
     use proptest::prelude::*;
     use safetensors::SafeTensors;
 
     fn network() -> Network {
-        let layers = [
-            LayerSpec::Conv2d { filters: 3 },
-            LayerSpec::Relu,
-            LayerSpec::MaxPool,
-            LayerSpec::Flatten,
-            LayerSpec::Dense { units: 4 },
-            LayerSpec::Dense { units: 2 },
+        let layers: [LayerSpec; 6] = [
+            Conv2d::square(3, 3).into(),
+            Relu {}.into(),
+            MaxPool {}.into(),
+            Flatten {}.into(),
+            Dense::new(4).into(),
+            Dense::new(2).into(),
         ];
         Network::new(Shape::Image { h: 6, w: 8, c: 2 }, &layers).unwrap()
     }

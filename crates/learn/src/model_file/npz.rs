@@ -136,15 +136,12 @@ fn array(name: &str, bytes: &[u8]) -> Result<Npy, NpzError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layer::{conv2d::Conv2d, dense::Dense, flatten::Flatten, relu::Relu};
     use crate::{LayerSpec, Shape};
 
     fn network() -> Network {
-        let layers = [
-            LayerSpec::Conv2d { filters: 3 },
-            LayerSpec::Relu,
-            LayerSpec::Flatten,
-            LayerSpec::Dense { units: 2 },
-        ];
+        let layers: [LayerSpec; 4] =
+            [Conv2d::square(3, 3).into(), Relu {}.into(), Flatten {}.into(), Dense::new(2).into()];
         Network::new(Shape::Image { h: 4, w: 5, c: 2 }, &layers).unwrap()
     }
 
@@ -198,7 +195,7 @@ mod tests {
 
     #[test]
     fn parameters_of_other_types_are_taken_where_they_fit() {
-        let network = Network::new(Shape::Features(2), &[LayerSpec::Dense { units: 1 }]).unwrap();
+        let network = Network::new(Shape::Features(2), &[Dense::new(1).into()]).unwrap();
         let file = |weight: Npy, bias: Npy| {
             encode(Packing::Stored, [("0.weight".to_owned(), weight), ("0.bias".to_owned(), bias)])
         };

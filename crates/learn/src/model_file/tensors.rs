@@ -1,6 +1,6 @@
 //! A net's tensors as files hold them: PyTorch's names, PyTorch's layouts, one after another.
 
-use super::layout::layouts;
+use super::layout::{in_file, shape_in_file};
 use super::{ModelError, check_finite};
 use crate::Network;
 
@@ -28,10 +28,10 @@ pub(super) fn file_tensors(
     for spec in network.parameters() {
         check_finite(&spec.name, &parameters[spec.offset..][..spec.len])?;
     }
-    Ok(network.parameters().iter().zip(layouts(network)).map(|(spec, layout)| FileTensor {
+    Ok(network.parameters().iter().map(|spec| FileTensor {
         name: spec.name.clone(),
-        shape: layout.shape(),
-        values: layout.in_file(spec.view(parameters)).iter().copied().collect(),
+        shape: shape_in_file(spec),
+        values: in_file(spec, spec.view(parameters)).iter().copied().collect(),
     }))
 }
 
@@ -53,15 +53,15 @@ pub(super) fn read_tensors<E: From<ModelError>>(
         return Err(ModelError::TensorCount { found, expected }.into());
     }
     let mut parameters = vec![0.0; network.parameter_count()];
-    for (spec, layout) in network.parameters().iter().zip(layouts(network)) {
+    for spec in network.parameters() {
         let tensor = read(&spec.name, spec.len)?;
-        let expected = layout.shape();
+        let expected = shape_in_file(spec);
         if tensor.shape != expected {
             let [found, expected] = [&tensor.shape, &expected].map(|shape| format!("{shape:?}"));
             return Err(ModelError::Tensor { name: tensor.name, found, expected }.into());
         }
         check_finite(&spec.name, &tensor.values)?;
-        let ours = layout.in_file(spec.view_mut(&mut parameters));
+        let ours = in_file(spec, spec.view_mut(&mut parameters));
         ours.into_iter().zip(tensor.values).for_each(|(to, value)| *to = value);
     }
     Ok(parameters)

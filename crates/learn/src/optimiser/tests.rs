@@ -1,6 +1,7 @@
 //! What goes for every optimiser, and for all that an update does around it.
 
 use super::*;
+use crate::layer::dense::Dense;
 use crate::layer::gradient_check::numbers;
 use crate::{LayerSpec, Network, Shape};
 use proptest::prelude::*;
@@ -22,7 +23,7 @@ fn rules() -> Vec<Optimiser> {
 /// Two dense layers: tensors of 60,000, 40, 400 and 10 numbers, so that a block of a norm ends
 /// within tensors and holds several.
 fn network() -> Network {
-    let layers = [LayerSpec::Dense { units: 40 }, LayerSpec::Dense { units: 10 }];
+    let layers: [LayerSpec; 2] = [Dense::new(40).into(), Dense::new(10).into()];
     Network::new(Shape::Features(1_500), &layers).unwrap()
 }
 
@@ -205,7 +206,7 @@ fn the_average_begins_with_the_first_weights_and_follows_the_others() {
 
 /// Parameters of a net so small that all of it can be looked at: one weight and one bias.
 fn tiny() -> Network {
-    Network::new(Shape::Features(1), &[LayerSpec::Dense { units: 1 }]).unwrap()
+    Network::new(Shape::Features(1), &[Dense::new(1).into()]).unwrap()
 }
 
 #[test]
