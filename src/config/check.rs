@@ -5,7 +5,7 @@
 
 use planaria_baselines::BASELINES;
 use planaria_data::{Fit, Invert};
-use planaria_learn::Shape;
+use planaria_learn::{Network, Shape};
 use planaria_stages::{
     PipelineSettings,
     settings::{
@@ -21,7 +21,7 @@ use super::{
     fault::{Faults, Place},
     fingerprint,
     load::RawConfig,
-    network, pools,
+    loss, network, pools,
     section::{Reading, Section},
     training,
 };
@@ -185,6 +185,9 @@ fn check_across(reading: &Reading<'_>, config: &Config) {
         let message = "\"centre\" is for drawings in grey: choose \"contain\" or \"stretch\" for \
                        images in colour";
         reading.fault("predict.fit", message);
+    }
+    if let Ok(network) = Network::new(pipeline.network.input, &pipeline.network.layers) {
+        loss::check(reading, &pipeline.train, &network);
     }
     if let SourceSettings::Mnist = pipeline.source {
         for (field, message) in against_data(pipeline, &DataFacts::MNIST) {

@@ -36,6 +36,8 @@ fn canonical(settings: &PipelineSettings) -> String {
         line("train", &(train.epochs, train.batch, train.gradient_shards)),
         line("update", &train.update),
         line("schedule", &train.schedule),
+        line("loss", &train.loss),
+        line("initialiser", &train.initialiser),
         line("evaluate", &settings.evaluate.every_steps),
         line("baselines", &(&settings.baselines.models, settings.baselines.train_rows)),
         line("predict", &(settings.predict.invert, settings.predict.fit)),

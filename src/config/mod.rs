@@ -2,8 +2,8 @@
 //!
 //! `load` reads it and lays the flags over it (`RawConfig`), `check` turns that into a `Config` or
 //! into every fault at once, `explain` says what it would do. `section` reads one table, `fault` is
-//! what can be wrong, `data`, `network`, `training` (with `schedule` and `optimiser`) and `pools` are
-//! the longer sections, `fingerprint` is what the result depends on.
+//! what can be wrong, `data`, `network`, `training` (with `schedule`, `optimiser` and `loss`) and
+//! `pools` are the longer sections, `fingerprint` is what the result depends on.
 
 use planaria_stages::PipelineSettings;
 use std::path::PathBuf;
@@ -21,6 +21,7 @@ mod network;
 mod training;
 mod schedule;
 mod optimiser;
+mod loss;
 mod pools;
 pub mod fingerprint;
 pub mod explain;

@@ -9,7 +9,7 @@ pub(super) fn read(train: &mut Section<'_>) -> Update {
     Update {
         clip_norm: train.real_or_none("clip_norm", 1e-6..=1e6).map(|norm| norm as f32),
         ema: train.real_or_none("ema", 0.0..=0.999_999).map(|ema| ema as f32),
-        frozen: Vec::new(),
+        frozen: train.texts("frozen").unwrap_or_default(),
         optimiser: optimiser(train.section("optimiser")),
     }
 }

@@ -12,7 +12,8 @@ use planaria_data::{
 };
 use planaria_learn::layer::{dense::Dense, flatten::Flatten};
 use planaria_learn::{
-    AdamW, LayerSpec, Optimiser, Schedule, Sgd, Update,
+    AdamW, Initialiser, LayerSpec, Loss, Optimiser, Schedule, Sgd, Update,
+    loss::CrossEntropy,
     optimiser::schedule::{Cosine, Milestones, OneCycle, WarmUp},
 };
 use planaria_stages::{STAGES, StageKind, settings::SourceSettings};
@@ -280,6 +281,36 @@ fn layers_and_optimisers_are_read_as_they_are_written() {
 }
 
 #[test]
+fn losses_and_initialisers_are_read_as_they_are_written() {
+    let train = |text: &str| checked(text).expect("a good config").pipeline.train;
+    let text = "[train.loss]\nlabel_smoothing = 0.1\nclass_weights = [1,1,1,1,1,1,1,1,1,2.5]";
+    let mut weights = vec![1.0; 10];
+    weights[9] = 2.5;
+    let loss = CrossEntropy { label_smoothing: 0.1, class_weights: Some(weights) };
+    assert_eq!(train(text).loss, Loss::CrossEntropy(loss));
+    let text = "[train]\ninitialiser = \"kaiming-normal\"\nfrozen = [\"0\"]";
+    assert_eq!(train(text).initialiser, Initialiser::KaimingNormal);
+    assert_eq!(train(text).update.frozen, ["0"]);
+    let text = "[train]\ninitialiser = { kind = \"orthogonal\", gain = 2 }";
+    assert_eq!(train(text).initialiser, Initialiser::Orthogonal { gain: 2.0 });
+}
+
+#[test]
+fn a_training_that_does_not_go_with_the_network_is_refused() {
+    let told = |text: &str| faults(text).join("\n");
+    let wrong = told("[train.loss]\nclass_weights = [1, 2]");
+    assert!(wrong.contains("class_weights: 2 class weights for 10 classes"), "{wrong}");
+    let wrong = told("[train.loss]\nclass_weights = [1, 0]");
+    assert!(wrong.contains("class_weights: 0 is out of range"), "{wrong}");
+    let wrong = told("[train.loss]\nkind = \"mean-squared\"\nlabel_smoothing = 0.1");
+    assert!(wrong.contains("label_smoothing: there is no such field"), "{wrong}");
+    let wrong = told("[train]\nfrozen = [\"0.wight\"]");
+    assert!(wrong.contains("is called `0.wight`: did you mean `0.weight`?"), "{wrong}");
+    let all = "[network]\npreset = \"tiny-cnn\"\n[train]\nfrozen = [\"0\", \"6\", \"7\"]";
+    assert!(told(all).contains("nothing is left to train"), "{}", told(all));
+}
+
+#[test]
 fn a_schedule_is_a_name_or_a_section_with_its_settings() {
     let schedule = |text: &str| {
         let config = checked(&format!("[train]\n{text}"));
@@ -355,6 +386,9 @@ fn the_fingerprint_depends_on_what_decides_the_result_and_on_nothing_else() {
         "[train]\ngradient_shards = 2",
         "[train]\nschedule = \"cosine\"",
         "[train.optimiser]\nlearning_rate = 0.002",
+        "[train.loss]\nlabel_smoothing = 0.1",
+        "[train]\ninitialiser = \"kaiming-normal\"",
+        "[train]\nema = 0.9",
         "[augment]\nshift = 1",
         "[augment]\nflip = \"random\"",
         "[augment]\ncutout = 8",

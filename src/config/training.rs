@@ -2,7 +2,7 @@
 
 use planaria_stages::settings::TrainSettings;
 
-use super::{optimiser, schedule, section::Section};
+use super::{loss, optimiser, schedule, section::Section};
 
 /// Reads `[train]` and the sections in it.
 pub(super) fn read(mut section: Section<'_>) -> TrainSettings {
@@ -13,6 +13,8 @@ pub(super) fn read(mut section: Section<'_>) -> TrainSettings {
         update_slices: section.whole("update_slices", 4, 1..=1024),
         schedule: schedule::read(&mut section),
         update: optimiser::read(&mut section),
+        initialiser: loss::initialiser(&mut section),
+        loss: loss::read(section.section("loss")),
     };
     if settings.gradient_shards > settings.batch {
         let (shards, batch) = (settings.gradient_shards, settings.batch);

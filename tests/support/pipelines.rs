@@ -1,7 +1,9 @@
 //! Builders of tiny pipelines: two thousand real digits, a net of 2,530 parameters, two epochs.
 
 use planaria_data::{Augmentation, Fit, Invert, Limits, Normalise};
-use planaria_learn::{Adam, Network, Optimiser, Schedule, optimiser::schedule::Cosine};
+use planaria_learn::{
+    Adam, Initialiser, Loss, Network, Optimiser, Schedule, optimiser::schedule::Cosine,
+};
 use planaria_stages::{
     Death, Pipeline, PipelineSettings, Results, STAGES, StageKind, Strategy, settings::*,
     status::Status,
@@ -39,6 +41,8 @@ pub(crate) fn settings(state_dir: &Path) -> PipelineSettings {
             epochs: 2,
             batch: 32,
             gradient_shards: 4,
+            loss: Loss::default(),
+            initialiser: Initialiser::default(),
             update_slices: 3,
             update: Optimiser::Adam(adam).into(),
             schedule: Schedule::Cosine(Cosine::default()),

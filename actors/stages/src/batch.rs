@@ -2,6 +2,7 @@
 
 use crate::stage::{Outcome, Stage, Task};
 use planaria_kernel::{Pulse, WorkerError};
+use planaria_learn::{Loss, Targets};
 use std::{ops::Range, sync::Arc};
 
 /// An item's variant for an epoch.
@@ -26,6 +27,11 @@ impl Batch {
     /// How many items it holds.
     pub(crate) fn len(&self) -> usize {
         self.labels.len()
+    }
+
+    /// What the sum of its items' losses is multiplied by for their mean.
+    pub(crate) fn scale(&self, loss: &Loss) -> f32 {
+        loss.batch_scale(&Targets::Classes(&self.labels))
     }
 
     /// The items of gradient shard `shard` of `shards`: sizes differ by one at most, and depend on nothing else.

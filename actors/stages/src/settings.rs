@@ -5,7 +5,7 @@ use planaria_data::{
     source::{self, idx::IdxPaths},
 };
 use planaria_kernel::Strategy;
-use planaria_learn::{LayerSpec, Schedule, Shape, Update};
+use planaria_learn::{Initialiser, LayerSpec, Loss, Schedule, Shape, Update};
 use std::{collections::BTreeMap, path::PathBuf};
 
 use crate::StageKind;
@@ -108,6 +108,10 @@ pub struct TrainSettings {
     pub gradient_shards: usize,
     /// Into how many slices the optimiser's step is cut. No part of the result's definition.
     pub update_slices: usize,
+    /// What it makes small.
+    pub loss: Loss,
+    /// Where the weights begin.
+    pub initialiser: Initialiser,
     /// How a step moves the parameters: the optimiser, clipping, the average of the weights.
     pub update: Update,
     /// The learning rate over the steps.

@@ -9,7 +9,7 @@ use planaria_learn::layer::{
     batch_norm::BatchNorm, conv2d::Conv2d, dense::Dense, dropout::Dropout,
 };
 use planaria_learn::layer::{flatten::Flatten, max_pool::MaxPool, relu::Relu};
-use planaria_learn::{Adam, Optimiser, Schedule as RateSchedule, Shape, Update};
+use planaria_learn::{Adam, Initialiser, Loss, Optimiser, Schedule as RateSchedule, Shape, Update};
 use planaria_random::{Purpose, Stream};
 use planaria_stages::{
     PipelineSettings, STAGES,
@@ -80,6 +80,8 @@ fn settings(folder: &Path) -> PipelineSettings {
             epochs: 1,
             batch: 4,
             gradient_shards: 3,
+            loss: Loss::default(),
+            initialiser: Initialiser::default(),
             update_slices: 2,
             update: Update {
                 clip_norm: Some(0.5),

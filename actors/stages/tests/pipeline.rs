@@ -2,7 +2,9 @@
 
 use planaria_data::{Augmentation, Fit, Invert, Limits, Normalise};
 use planaria_learn::layer::{dense::Dense, flatten::Flatten};
-use planaria_learn::{Adam, Network, Optimiser, Schedule, Shape, optimiser::schedule::Cosine};
+use planaria_learn::{
+    Adam, Initialiser, Loss, Network, Optimiser, Schedule, Shape, optimiser::schedule::Cosine,
+};
 use planaria_stages::{
     ChaosPlan, Death, JobError, Pipeline, PipelineEvent, PipelineSettings, PredictError, Results,
     STAGES, SavedModel, StageKind, Strategy, What, settings::*,
@@ -36,6 +38,8 @@ fn settings(state_dir: &Path) -> PipelineSettings {
             epochs: 2,
             batch: 32,
             gradient_shards: 4,
+            loss: Loss::default(),
+            initialiser: Initialiser::default(),
             update_slices: 3,
             update: Optimiser::Adam(Adam { learning_rate: 3e-3, ..Adam::default() }).into(),
             schedule: Schedule::Cosine(Cosine::default()),

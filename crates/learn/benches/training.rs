@@ -10,8 +10,8 @@
 
 use ndarray::{Array4, Axis, Slice};
 use planaria_learn::{
-    Adam, Isa, LayerSpec, Network, Optimiser, ParameterSlice, Shape, Shard, TrainingStep, Update,
-    Workspace, sum_shards,
+    Adam, Isa, LayerSpec, Loss, Network, Optimiser, ParameterSlice, Shape, Shard, Targets,
+    TrainingStep, Update, Workspace, sum_shards,
 };
 use planaria_random::{Purpose, Stream};
 use std::time::Instant;
@@ -94,7 +94,8 @@ impl Training {
             let members = Slice::from(number * size..(number + 1) * size);
             let shard = Shard {
                 images: self.images.slice_axis(Axis(0), members).into_dyn(),
-                labels: &self.labels[number * size..][..size],
+                targets: Targets::Classes(&self.labels[number * size..][..size]),
+                loss: &Loss::default(),
                 items: &items,
                 seed: 1,
                 epoch: self.step as u32,

@@ -1,6 +1,7 @@
 //! Gradient shards and their sum, always in the same tree.
 
 use crate::compute_kernels::{Isa, elementwise};
+use crate::loss::{Loss, Targets};
 use ndarray::ArrayViewD;
 
 /// A fixed slice of a batch: what one call of [`crate::Network::gradient`] works on.
@@ -8,15 +9,17 @@ use ndarray::ArrayViewD;
 pub struct Shard<'a> {
     /// `[N, H, W, C]`, usually from 0 to 1, or `[N, D]` for a net of features; in standard layout.
     pub images: ArrayViewD<'a, f32>,
-    /// One class a sample.
-    pub labels: &'a [u8],
+    /// What the outputs should be: one class a sample, or values.
+    pub targets: Targets<'a>,
+    /// How far they are from it.
+    pub loss: &'a Loss,
     /// The samples' keys: what drop-out draws depends on them, and not on their place.
     pub items: &'a [u64],
     /// The run's seed.
     pub seed: u64,
     /// The epoch, from 0.
     pub epoch: u32,
-    /// What the gradient is multiplied by: 1 / (samples of the whole batch), for the mean.
+    /// What the gradient is multiplied by: [`Loss::batch_scale`] of the whole batch, for the mean.
     pub scale: f32,
     /// The shard's part of the batch: its samples / those of the whole batch.
     pub share: f32,
@@ -25,7 +28,7 @@ pub struct Shard<'a> {
 /// What a shard's forward pass found.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ShardLoss {
-    /// The sum of the samples' cross-entropies, not scaled.
+    /// The sum of the samples' losses, not scaled.
     pub loss_sum: f64,
     /// How many samples had their label's class on top.
     pub correct: u32,

@@ -14,7 +14,7 @@
 //!
 //! ```
 //! use ndarray::Array4;
-//! use planaria_learn::{Network, Shard};
+//! use planaria_learn::{Loss, Network, Shard, Targets};
 //! let (input, layers) = Network::preset("tiny-cnn").unwrap();
 //! let network = Network::new(input, &layers).unwrap();
 //! let parameters = network.initial_parameters(7);
@@ -23,7 +23,9 @@
 //! let images = Array4::from_elem((2, 28, 28, 1), 0.5);
 //! let (labels, items) = (&[3, 1], &[0, 1]);
 //! let images = images.view().into_dyn();
-//! let shard = Shard { images, labels, items, seed: 7, epoch: 0, scale: 0.5, share: 1.0 };
+//! let (targets, loss) = (Targets::Classes(labels), &Loss::default());
+//! let (scale, share) = (loss.batch_scale(&targets), 1.0);
+//! let shard = Shard { images, targets, loss, items, seed: 7, epoch: 0, scale, share };
 //! let mut pulse = || Ok::<(), ()>(());
 //! let loss = network.gradient(&parameters, &shard, &mut workspace, &mut gradient, &mut pulse);
 //! assert!(loss.unwrap().loss_sum > 0.0);
@@ -41,8 +43,8 @@ mod pass;
 mod fold;
 pub mod predictor;
 mod pulse;
-mod loss;
-mod initialise;
+pub mod loss;
+pub mod initialise;
 pub mod gradient;
 pub mod optimiser;
 pub mod score;
@@ -51,7 +53,9 @@ mod compute_kernels;
 
 pub use compute_kernels::{Isa, isa};
 pub use gradient::{Shard, ShardLoss, sum_shards};
+pub use initialise::{INITIALISERS, Initialiser};
 pub use layer::{LAYERS, LayerSpec};
+pub use loss::{LOSSES, Loss, LossError, Targets};
 pub use model_file::{ModelError, ModelFile, weights_sha256};
 pub use network::{Network, ParameterSpec, Role};
 pub use optimiser::{

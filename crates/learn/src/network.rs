@@ -6,7 +6,7 @@ use crate::layer::LayerSpec;
 use crate::layer::step::{Initial, Layout};
 use crate::plan::Plan;
 use crate::presets::PRESETS;
-use crate::{Isa, Shape, ShapeError, Workspace, initialise};
+use crate::{Initialiser, Isa, Shape, ShapeError, Workspace};
 use ndarray::{ArrayViewD, ArrayViewMutD};
 use std::ops::Range;
 use std::sync::Arc;
@@ -176,25 +176,10 @@ impl Network {
         self.parameter_count
     }
 
-    /// The parameters that a training with `seed` begins with: PyTorch's default, keyed by the
-    /// tensor's number.
-    ///
-    /// Weights and biases are uniform over `+-1 / sqrt(fan_in)`: this is what
-    /// `kaiming_uniform_(a=sqrt(5))` comes to.
-    ///
-    /// Source: `reset_parameters` of PyTorch's `Linear` and `Conv2d`; He et al., arXiv:1502.01852.
+    /// The parameters that a training with `seed` begins with where nothing else is asked for:
+    /// those of [`Initialiser::Pytorch`].
     pub fn initial_parameters(&self, seed: u64) -> Vec<f32> {
-        let mut parameters = vec![0.0; self.parameter_count];
-        for (number, spec) in self.parameters.iter().enumerate() {
-            let tensor = &mut parameters[spec.offset..][..spec.len];
-            match spec.initial {
-                Initial::Uniform { fan_in } => {
-                    initialise::fill_uniform(seed, number as u64, fan_in, tensor);
-                }
-                Initial::Constant(value) => tensor.fill(value),
-            }
-        }
-        parameters
+        self.initialise(&Initialiser::Pytorch, seed)
     }
 
     /// The tensor of that name in its shape, such as `0.weight`, out of flat parameters or a flat

@@ -8,7 +8,6 @@ use crate::compute_kernels::aligned::AlignedFloats;
 use crate::compute_kernels::elementwise;
 use crate::gradient::{Shard, ShardLoss};
 use crate::layer::step::{Backward, Draws, Pass, Rows, Weights, WeightsMut, slice, slice_mut};
-use crate::loss;
 use crate::network::{Network, ParameterSpec};
 use crate::plan::{Plan, Work};
 use crate::pulse::{Beat, Stopped, with_pulse};
@@ -38,14 +37,11 @@ impl Network {
         gradient: &mut [f32],
         pulse: &mut dyn FnMut() -> Result<(), E>,
     ) -> Result<ShardLoss, E> {
-        let samples = shard.labels.len();
+        let samples = shard.targets.len();
         let images = self.input().rows_of(&shard.images);
         assert_eq!(images.nrows(), samples, "every label has an image");
         assert_eq!(shard.items.len(), samples, "every label has an item");
-        assert!(
-            shard.labels.iter().all(|&label| usize::from(label) < self.classes()),
-            "labels are classes"
-        );
+        assert!(shard.targets.fit(self.classes()), "labels are classes");
         assert_eq!(gradient.len(), self.parameter_count(), "the gradient has the net's parameters");
         assert_eq!(parameters.len(), self.parameter_count(), "the parameters are the net's");
         workspace.check(self.id(), samples);
@@ -158,15 +154,8 @@ impl Run<'_, '_> {
     fn loss(&mut self, shard: &Shard) -> ShardLoss {
         let Memory { slots, gradients, .. } = &mut *self.memory;
         let logits = slots[self.plan.output].rows(0, self.samples);
-        let mut rows = gradients.rows_mut(self.plan.gradients[self.plan.output], 0, self.samples);
-        let mut total = ShardLoss { loss_sum: 0.0, correct: 0 };
-        let rows = logits.outer_iter().zip(rows.outer_iter_mut());
-        for ((logits, gradient), &label) in rows.zip(shard.labels) {
-            let (loss, correct) = loss::cross_entropy(logits, label, shard.scale, gradient);
-            total.loss_sum += loss;
-            total.correct += u32::from(correct);
-        }
-        total
+        let gradients = gradients.rows_mut(self.plan.gradients[self.plan.output], 0, self.samples);
+        shard.loss.of_shard(logits, &shard.targets, shard.scale, gradients)
     }
 
     /// Goes back from the logits' gradient to that of all parameters.

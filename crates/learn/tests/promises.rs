@@ -10,8 +10,8 @@ use planaria_learn::layer::max_pool::MaxPool;
 use planaria_learn::layer::relu::Relu;
 use planaria_learn::layer::residual::Residual;
 use planaria_learn::{
-    Adam, Isa, LayerSpec, Network, Optimiser, ParameterSlice, Predictor, Schedule, Score, Sgd,
-    Shape, Shard, TrainingStep, Workspace,
+    Adam, Isa, LayerSpec, Loss, Network, Optimiser, ParameterSlice, Predictor, Schedule, Score,
+    Sgd, Shape, Shard, Targets, TrainingStep, Workspace,
     optimiser::schedule::{Cosine, OneCycle},
     sum_shards, weights_sha256,
 };
@@ -79,7 +79,8 @@ fn gradient(
     let items: Vec<u64> = (first..first + 4).collect();
     let shard = Shard {
         images: images.view(),
-        labels: &[1, 0, 2, 1],
+        targets: Targets::Classes(&[1, 0, 2, 1]),
+        loss: &Loss::default(),
         items: &items,
         seed: 3,
         epoch: 2,
@@ -208,7 +209,16 @@ fn a_gradient_has_the_same_bits_in_a_new_a_used_and_an_interrupted_workspace() {
 fn interrupt(network: &Network, beats: u32, workspace: &mut Workspace) {
     let images = samples(network, 9, 77);
     let (images, labels, items) = (images.view(), &[5; 9], &[7; 9]);
-    let shard = Shard { images, labels, items, seed: 8, epoch: 9, scale: 100.0, share: 1.0 };
+    let shard = Shard {
+        images,
+        targets: Targets::Classes(labels),
+        loss: &Loss::default(),
+        items,
+        seed: 8,
+        epoch: 9,
+        scale: 100.0,
+        share: 1.0,
+    };
     let mut count = 0;
     let mut pulse = || {
         count += 1;
@@ -226,7 +236,16 @@ fn long_work_calls_the_pulse_again_and_again() {
     let network = preset("mnist-cnn");
     let images = samples(&network, 8, 1);
     let (images, labels, items) = (images.view(), &[0; 8], &[0; 8]);
-    let shard = Shard { images, labels, items, seed: 0, epoch: 0, scale: 1.0, share: 1.0 };
+    let shard = Shard {
+        images,
+        targets: Targets::Classes(labels),
+        loss: &Loss::default(),
+        items,
+        seed: 0,
+        epoch: 0,
+        scale: 1.0,
+        share: 1.0,
+    };
     let mut beats = 0;
     let mut pulse = || -> Result<(), ()> {
         beats += 1;
@@ -250,8 +269,16 @@ fn long_work_calls_the_pulse_again_and_again() {
 fn an_empty_shard_has_no_loss_and_no_gradient() {
     let network = preset("tiny-cnn");
     let images = network.input().samples(&[]);
-    let shard =
-        Shard { images, labels: &[], items: &[], seed: 0, epoch: 0, scale: 1.0, share: 1.0 };
+    let shard = Shard {
+        images,
+        targets: Targets::Classes(&[]),
+        loss: &Loss::default(),
+        items: &[],
+        seed: 0,
+        epoch: 0,
+        scale: 1.0,
+        share: 1.0,
+    };
     let mut found = vec![9.0; network.parameter_count()];
     let parameters = network.initial_parameters(1);
     let loss = network
@@ -272,7 +299,8 @@ fn the_sum_of_shards_is_the_gradient_of_the_batch() {
     let mut run = |range: std::ops::Range<usize>| {
         let shard = Shard {
             images: some(&images, &range),
-            labels: &labels[range.clone()],
+            targets: Targets::Classes(&labels[range.clone()]),
+            loss: &Loss::default(),
             items: &items[range],
             seed: 1,
             epoch: 0,
@@ -318,7 +346,8 @@ fn train(network: &Network, optimiser: Optimiser, schedule: &Schedule) -> (Score
                 let range = (step % 16) * 32 + part * 8..(step % 16) * 32 + part * 8 + 8;
                 let shard = Shard {
                     images: some(&images, &range),
-                    labels: &labels[range.clone()],
+                    targets: Targets::Classes(&labels[range.clone()]),
+                    loss: &Loss::default(),
                     items: &items[range],
                     seed: 1,
                     epoch: step as u32 / 16,

@@ -6,8 +6,8 @@
 
 use ndarray::Array2;
 use planaria_learn::{
-    Adam, Isa, LayerSpec, Network, Optimiser, ParameterSlice, Predictor, Sgd, Shard, TrainingStep,
-    model_file,
+    Adam, Isa, LayerSpec, Loss, Network, Optimiser, ParameterSlice, Predictor, Sgd, Shard, Targets,
+    TrainingStep, model_file,
 };
 use serde_json::Value;
 use std::path::PathBuf;
@@ -58,7 +58,16 @@ fn gradient(
     let items: Vec<u64> = (0..labels.len() as u64).collect();
     let scale = 1.0 / labels.len() as f32;
     let images = network.input().samples(images);
-    let shard = Shard { images, labels, items: &items, seed: 0, epoch: 0, scale, share: 1.0 };
+    let shard = Shard {
+        images,
+        targets: Targets::Classes(labels),
+        loss: &Loss::default(),
+        items: &items,
+        seed: 0,
+        epoch: 0,
+        scale,
+        share: 1.0,
+    };
     let mut found = vec![f32::NAN; parameters.len()];
     let mut workspace = network.workspace(labels.len());
     let loss =

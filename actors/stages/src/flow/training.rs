@@ -59,7 +59,8 @@ pub(crate) struct TrainingProgress {
 
 impl Training {
     pub(crate) fn new(plan: Arc<Plan>) -> Self {
-        let parameters = plan.network.initial_parameters(plan.settings.seed);
+        let parameters =
+            plan.network.initialise(&plan.settings.train.initialiser, plan.settings.seed);
         let per_parameter = plan.settings.train.update.state_len_per_parameter();
         let slices = (0..plan.settings.train.update_slices).map(|slice| {
             let state = vec![0.0; slice_range(&plan, slice).len() * per_parameter];
@@ -240,7 +241,8 @@ impl Training {
         let current = self.current.take().expect("a step is published once");
         let batch = self.batches.remove(&self.step).expect("its batch is kept until now");
         let losses = current.gradients.iter().flatten().map(|shard| shard.loss.loss_sum);
-        let loss = losses.sum::<f64>() / batch.len() as f64;
+        let scale = batch.scale(&self.plan.settings.train.loss);
+        let loss = losses.sum::<f64>() * f64::from(scale);
         let before = std::mem::replace(&mut self.parameters, Arc::new(parameters));
         let updated = current.updated.into_iter().flatten().collect();
         let slices = std::mem::replace(&mut self.slices, updated);

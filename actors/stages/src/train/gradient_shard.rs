@@ -2,7 +2,7 @@
 
 use crate::{batch::Batch, plan::Plan};
 use planaria_kernel::{Pulse, WorkerError};
-use planaria_learn::{Shard, ShardLoss, Workspace};
+use planaria_learn::{Shard, ShardLoss, Targets, Workspace};
 use std::sync::Arc;
 
 /// What a gradient is computed from.
@@ -43,11 +43,12 @@ pub(crate) fn compute(
     let images = &batch.images[members.start * numbers..members.end * numbers];
     let shard = Shard {
         images: plan.network.input().samples(images),
-        labels: &batch.labels[members.clone()],
+        targets: Targets::Classes(&batch.labels[members.clone()]),
+        loss: &plan.settings.train.loss,
         items: &batch.items[members],
         seed: plan.settings.seed,
         epoch,
-        scale: 1.0 / batch.len() as f32,
+        scale: batch.scale(&plan.settings.train.loss),
         share,
     };
     let mut beat = || pulse.beat();

@@ -11,7 +11,7 @@ use crate::layer::flatten::Flatten;
 use crate::network::{ParameterSpec, Role};
 use crate::plan::Work;
 use crate::pulse::Beat;
-use crate::{Network, Shape, Shard};
+use crate::{Loss, Network, Shape, Shard, Targets};
 use ndarray::{
     Array, Array1, Array2, Array3, Array4, ArrayBase, ArrayView2, Data, Dimension, ShapeBuilder,
 };
@@ -60,8 +60,16 @@ pub(crate) fn check_layer(x: Shape, spec: LayerSpec) {
         let (samples, seed, epoch, scale) = (3, 5, 1, 0.5);
         let images = numbers(samples * network.input().len(), 7);
         let images = network.input().samples(&images);
-        let shard =
-            Shard { images, labels: &[0, 2, 1], items: &[4, 9, 1], seed, epoch, scale, share: 1.0 };
+        let shard = Shard {
+            images,
+            targets: Targets::Classes(&[0, 2, 1]),
+            loss: &Loss::default(),
+            items: &[4, 9, 1],
+            seed,
+            epoch,
+            scale,
+            share: 1.0,
+        };
         let mut workspace = network.workspace(samples);
         let mut gradient = vec![9.0; parameters.len()];
         let mut loss_of = |parameters: &[f32], gradient: &mut [f32]| {

@@ -1,9 +1,10 @@
 //! What goes for every optimiser, and for all that an update does around it.
 
 use super::*;
+use crate::layer::batch_norm::BatchNorm;
 use crate::layer::dense::Dense;
 use crate::layer::gradient_check::numbers;
-use crate::{LayerSpec, Network, Shape};
+use crate::{LayerSpec, Network, Role, Shape};
 use proptest::prelude::*;
 
 /// Every optimiser with all that it can do, and plain descent.
@@ -202,6 +203,34 @@ fn the_average_begins_with_the_first_weights_and_follows_the_others() {
         }
         assert_eq!(Update::from(rule).average(&state), None);
     }
+}
+
+#[test]
+fn statistics_average_the_batches_and_neither_decay_nor_count_in_a_norm() {
+    let layers = [Dense::new(40).into(), BatchNorm::default().into(), Dense::new(10).into()];
+    let network = Network::new(Shape::Features(20), &layers).unwrap();
+    let update = Update {
+        clip_norm: Some(1.0),
+        ema: Some(0.5),
+        ..Optimiser::AdamW(AdamW { decay_all: true, ..AdamW::default() }).into()
+    };
+    let mut gradient = numbers(network.parameter_count(), 1);
+    let (before, moved) = (start(&network, &update).0, after(&network, &update, &gradient, 1).0);
+    let statistics = network.parameters().iter().filter_map(|spec| match spec.role {
+        Role::Statistic { momentum } => Some((spec.range(), momentum)),
+        _ => None,
+    });
+    let statistics: Vec<_> = statistics.collect();
+    assert_eq!(statistics.len(), 2);
+    for (range, momentum) in statistics {
+        for at in range.clone() {
+            let expected = before[at] + momentum * (gradient[at] - before[at]);
+            assert!((moved[at] - expected).abs() < 1e-6, "{at}");
+        }
+        gradient[range].fill(1e6);
+    }
+    let squares = network.squared_norms(&update, 0..gradient.len(), &gradient);
+    assert!(gradient_norm(squares) < 100.0);
 }
 
 /// Parameters of a net so small that all of it can be looked at: one weight and one bias.

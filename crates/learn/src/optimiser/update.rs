@@ -2,7 +2,7 @@
 
 use super::{Optimiser, Stride};
 use crate::compute_kernels::update::{self as kernels, Slices};
-use crate::{Network, ParameterSpec};
+use crate::{Network, ParameterSpec, Role};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -72,6 +72,9 @@ pub struct ParameterSlice<'a> {
 enum Treatment {
     /// It follows its gradient.
     Moves { decays: bool },
+    /// It is a statistic of the batches, and no parameter of a formula: its gradient is what the
+    /// latest batch says, and it averages these with this share of each.
+    Averages { momentum: f32 },
     /// It stays.
     Frozen,
 }
@@ -97,15 +100,20 @@ impl Update {
 
     /// True when something may move: else a training would be for nothing.
     pub fn moves_something(&self, network: &Network) -> bool {
-        network.parameters().iter().any(|spec| self.treatment(spec) != Treatment::Frozen)
+        network.parameters().iter().any(|spec| self.treatment(spec).is_move())
     }
 
     fn treatment(&self, spec: &ParameterSpec) -> Treatment {
         if self.frozen.iter().any(|name| is_of(spec, name)) {
             return Treatment::Frozen;
         }
-        let decays = spec.name.ends_with(".weight") || self.optimiser.rule().decays_all();
-        Treatment::Moves { decays }
+        match spec.role {
+            Role::Statistic { momentum } => Treatment::Averages { momentum },
+            Role::Weight => Treatment::Moves { decays: true },
+            Role::Bias | Role::Scale => {
+                Treatment::Moves { decays: self.optimiser.rule().decays_all() }
+            }
+        }
     }
 
     /// What the gradient is multiplied by.
@@ -117,6 +125,13 @@ impl Update {
         let scale = f64::from(limit) / (norm + 1e-6);
         // Not `min`: what is not a number stays it, and the training stops with a message.
         if scale > 1.0 { 1.0 } else { scale as f32 }
+    }
+}
+
+impl Treatment {
+    /// True for what follows its gradient: this alone counts in a norm.
+    fn is_move(self) -> bool {
+        matches!(self, Treatment::Moves { .. })
     }
 }
 
@@ -175,6 +190,11 @@ impl Network {
         slices: Slices,
     ) {
         match update.treatment(spec) {
+            Treatment::Averages { momentum } => {
+                let Slices { gradient, old, new, .. } = slices;
+                kernels::average(self.isa(), momentum, gradient, old, new);
+                slices.new_state.into_iter().for_each(|state| state.fill(0.0));
+            }
             Treatment::Frozen => {
                 slices.new.copy_from_slice(slices.old);
                 for (new, old) in slices.new_state.into_iter().zip(slices.old_state) {
@@ -206,7 +226,7 @@ impl Network {
         let starts = range.clone().step_by(NORM_BLOCK);
         let blocks = starts.zip(gradient.chunks(NORM_BLOCK)).map(|(start, block)| {
             let parts = self.parts(start..start + block.len());
-            let moving = parts.filter(|(spec, _)| update.treatment(spec) != Treatment::Frozen);
+            let moving = parts.filter(|(spec, _)| update.treatment(spec).is_move());
             moving.map(|(_, part)| kernels::sum_of_squares(self.isa(), &block[part])).sum()
         });
         blocks.collect()
