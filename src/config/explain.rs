@@ -243,6 +243,7 @@ fn memory_bytes(
     let baselines = settings.baselines.train_rows as u64 + test_items;
     let tables =
         if settings.baselines.models.is_empty() { 0 } else { floats(image) * 2 * baselines };
-    let kept = floats(image) * (train_items + test_items);
+    // As bytes.
+    let kept = image * (train_items + test_items);
     BASE_BYTES + raw + mailboxes + weights + work + tables + kept
 }

@@ -1,4 +1,4 @@
-//! One item -> its variant for this epoch, keyed by (seed, epoch, item): whichever worker makes it, it is the same.
+//! One item -> the numbers of its variant for this epoch, keyed by (seed, epoch, item): whichever worker makes it, it is the same.
 
 use crate::{
     flow::samples::Sample,
@@ -32,11 +32,12 @@ impl Stage for Augment {
 
     fn work(&mut self, original: Original, pulse: &Pulse) -> Result<Vec<f32>, WorkerError> {
         pulse.beat()?;
-        let Plan { source, settings, .. } = &*self.0;
+        let Plan { settings, .. } = &*self.0;
         let Original { sample, epoch } = original;
         let key = Key { seed: settings.seed, epoch, item: sample.item };
-        let (h, w, c) = source.shape();
-        let background = settings.normalise.background(c);
-        Ok(settings.augmentation.apply(sample.image.clone(), (h, w, c), &background, key))
+        let mut image = Vec::new();
+        self.0.numbers(&sample.pixels, &mut image);
+        let background = settings.normalise.background(sample.pixels.c);
+        Ok(settings.augmentation.apply(image, sample.pixels.shape(), &background, key))
     }
 }

@@ -54,9 +54,10 @@ impl Stage for Compare {
     fn work(&mut self, round: Round, pulse: &Pulse) -> Result<RoundOutcome, WorkerError> {
         pulse.beat()?;
         match round {
-            Round::Tables { train, test } => {
-                Ok(RoundOutcome::Tables(Tables { train: table(&train), test: table(&test) }))
-            }
+            Round::Tables { train, test } => Ok(RoundOutcome::Tables(Tables {
+                train: table(&self.0, &train),
+                test: table(&self.0, &test),
+            })),
             Round::Fit { model, round, state, tables } => {
                 let (train, test) = (&tables.train, &tables.test);
                 let seed = self.0.settings.seed;
@@ -70,11 +71,11 @@ impl Stage for Compare {
     }
 }
 
-fn table(samples: &[Arc<Sample>]) -> Table {
-    let columns = samples.first().map_or(0, |sample| sample.image.len());
+fn table(plan: &Plan, samples: &[Arc<Sample>]) -> Table {
+    let columns = samples.first().map_or(0, |sample| sample.pixels.data.len());
     let mut features = Vec::with_capacity(samples.len() * columns);
     for sample in samples {
-        features.extend_from_slice(&sample.image);
+        plan.numbers(&sample.pixels, &mut features);
     }
     let labels = samples.iter().map(|sample| sample.label).collect();
     Table { features, labels, columns }

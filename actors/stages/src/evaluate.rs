@@ -46,7 +46,7 @@ impl Stage for Evaluate {
         let network = &self.plan.network;
         self.images.clear();
         for sample in &block.samples {
-            self.images.extend_from_slice(&sample.image);
+            self.plan.numbers(&sample.pixels, &mut self.images);
         }
         let mut probabilities = Array2::zeros((block.samples.len(), network.classes()));
         let mut beat = || pulse.beat();

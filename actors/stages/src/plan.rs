@@ -1,7 +1,7 @@
 //! What is fixed before the first item: the source, the network, and how many of everything there will be.
 
 use crate::settings::PipelineSettings;
-use planaria_data::{NormaliseError, Source, SourceError, Split};
+use planaria_data::{NormaliseError, Pixels, Source, SourceError, Split};
 use planaria_learn::{Network, ShapeError};
 use planaria_random::{Permutation, Purpose};
 use std::sync::Arc;
@@ -90,6 +90,13 @@ impl Plan {
         }
         let network = Arc::new(network);
         Ok(Plan { settings, source, network, train_items, test_items, steps_per_epoch })
+    }
+
+    /// Appends the normalised numbers of an item to `out`.
+    pub(crate) fn numbers(&self, pixels: &Pixels, out: &mut Vec<f32>) {
+        let begin = out.len();
+        out.resize(begin + pixels.data.len(), 0.0);
+        self.settings.normalise.apply(pixels, &mut out[begin..]);
     }
 
     /// Steps of the whole training.

@@ -1,4 +1,6 @@
-//! Pixels -> the shape that all items have, and numbers: [0, 1], standardised.
+//! Pixels -> pixels of the shape that all items have.
+//!
+//! They are kept as bytes, a quarter of the numbers' size: who needs numbers makes them (`Plan::numbers`), in microseconds.
 
 use crate::{
     plan::Plan,
@@ -11,32 +13,28 @@ use std::sync::Arc;
 /// An item's pixels.
 pub(crate) struct Decoded(pub(crate) Arc<Pixels>);
 
-/// Brings one item to the source's shape and normalises it.
+/// Brings one item to the source's shape.
 pub(crate) struct Preprocess(pub(crate) Arc<Plan>);
 
 impl Stage for Preprocess {
     type Task = Decoded;
-    type Made = Vec<f32>;
+    type Made = Arc<Pixels>;
 
     fn accept(task: Task) -> Option<Decoded> {
         if let Task::Preprocess(decoded) = task { Some(decoded) } else { None }
     }
 
-    fn answer(made: Vec<f32>) -> Outcome {
+    fn answer(made: Arc<Pixels>) -> Outcome {
         Outcome::Preprocess(made)
     }
 
-    fn work(&mut self, decoded: Decoded, pulse: &Pulse) -> Result<Vec<f32>, WorkerError> {
+    fn work(&mut self, decoded: Decoded, pulse: &Pulse) -> Result<Arc<Pixels>, WorkerError> {
         pulse.beat()?;
-        let Plan { source, settings, .. } = &*self.0;
-        let fitted = if decoded.0.shape() == source.shape() {
-            decoded.0
-        } else {
-            let pixels = Arc::unwrap_or_clone(decoded.0);
-            Arc::new(conform(pixels, source.shape(), source.fit()).map_err(failed)?)
-        };
-        let mut image = vec![0.0; fitted.data.len()];
-        settings.normalise.apply(&fitted, &mut image);
-        Ok(image)
+        let source = &self.0.source;
+        if decoded.0.shape() == source.shape() {
+            return Ok(decoded.0);
+        }
+        let pixels = Arc::unwrap_or_clone(decoded.0);
+        conform(pixels, source.shape(), source.fit()).map(Arc::new).map_err(failed)
     }
 }

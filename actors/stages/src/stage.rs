@@ -6,6 +6,7 @@ use crate::{
 };
 use planaria_data::{Pixels, RawItem};
 use planaria_kernel::{ItemId, Pulse, Worker, WorkerError};
+use std::sync::Arc;
 
 /// A message to a worker: all that it needs for one item.
 pub(crate) enum Task {
@@ -25,7 +26,7 @@ pub(crate) enum Task {
 pub(crate) enum Outcome {
     Ingest(RawItem),
     Decode(Pixels),
-    Preprocess(Vec<f32>),
+    Preprocess(Arc<Pixels>),
     Augment(Vec<f32>),
     Batch(batch::Batch),
     Train(train::TrainOutcome),

@@ -177,7 +177,7 @@ impl Flow for PipelineFlow {
         match done.output {
             Outcome::Ingest(raw) => self.samples.ingested(ordinal, raw, intake),
             Outcome::Decode(pixels) => self.samples.was_decoded(ordinal, pixels, intake),
-            Outcome::Preprocess(image) => self.samples.preprocessed(ordinal, image),
+            Outcome::Preprocess(pixels) => self.samples.preprocessed(ordinal, pixels),
             Outcome::Augment(image) => {
                 self.training.augmented(ordinal, Some(image), &self.samples, intake);
             }

@@ -12,8 +12,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// A preprocessed item.
 pub(crate) struct Sample {
-    /// `[H, W, C]`, standardised.
-    pub(crate) image: Vec<f32>,
+    /// Of the source's shape.
+    pub(crate) pixels: Arc<Pixels>,
     pub(crate) label: u8,
     /// Its number in its split.
     pub(crate) item: u64,
@@ -112,10 +112,10 @@ impl Samples {
         intake.accept(id(StageKind::Preprocess), ItemId(ordinal));
     }
 
-    pub(crate) fn preprocessed(&mut self, ordinal: u64, image: Vec<f32>) {
+    pub(crate) fn preprocessed(&mut self, ordinal: u64, pixels: Arc<Pixels>) {
         let (_, label) = self.pixels.remove(&ordinal).expect("a preprocessed item had pixels");
         let item = self.address(ordinal).index;
-        self.settle(ordinal, Place::Here(Arc::new(Sample { image, label, item })));
+        self.settle(ordinal, Place::Here(Arc::new(Sample { pixels, label, item })));
     }
 
     /// An item was given up: the stages after must not wait for it.
