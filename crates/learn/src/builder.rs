@@ -197,7 +197,7 @@ impl Builder {
 
     /// Appends a step that changes the current value.
     pub(crate) fn in_place(&mut self, layer: impl InPlace + 'static) -> Result<(), ShapeError> {
-        self.make_own_value()?;
+        self.make_own_value(layer.spares_readers())?;
         let (slot, own) = (self.current.slot, self.new_own());
         let none = self.parameters.len()..self.parameters.len();
         self.push(Work::InPlace(Box::new(layer)), [slot, slot], own, none, false);
@@ -225,6 +225,22 @@ impl Builder {
         }
     }
 
+    /// True when the step that made the current value can pool its 2x2 cells, and will: the value
+    /// then has the shape `output`.
+    pub(crate) fn pool_last(&mut self, output: Shape) -> bool {
+        let slot = self.current.slot;
+        let Some(PlannedStep { work: Work::Map(layer), y, .. }) = self.steps.last_mut() else {
+            return false;
+        };
+        if self.shared[slot] || *y != slot || !layer.pool_output() {
+            return false;
+        }
+        self.lens[slot] = output.len();
+        self.current.shape = output;
+        self.current.image = output.places_and_channels();
+        true
+    }
+
     /// The current value, which several branches will read from now on.
     pub(crate) fn fork(&mut self) -> Value {
         self.shared[self.current.slot] = true;
@@ -249,7 +265,7 @@ impl Builder {
     /// Goes on with the sum of two values of one shape.
     pub(crate) fn add(&mut self, one: Value, other: Value) -> Result<(), ShapeError> {
         self.current = one;
-        self.make_own_value()?;
+        self.make_own_value(false)?;
         let join = Join::sum(self.lens[self.current.slot]);
         self.push_join(join, other.slot, self.current.slot);
         Ok(())
@@ -289,9 +305,16 @@ impl Builder {
         self.current.slot
     }
 
-    /// Copies the current value when others read it, too.
-    fn make_own_value(&mut self) -> Result<(), ShapeError> {
-        if !self.shared[self.current.slot] {
+    /// Copies the current value when others read it, too: other branches, or the way back of a step
+    /// in place, unless the change is one that `spares_readers`.
+    fn make_own_value(&mut self, spares_readers: bool) -> Result<(), ShapeError> {
+        let slot = self.current.slot;
+        let reads = |step: &PlannedStep| match &step.work {
+            Work::InPlace(layer) => step.y == slot && layer.reads_output_again(),
+            Work::Map(_) | Work::Join(_) => false,
+        };
+        let is_read_again = !spares_readers && self.steps.iter().any(reads);
+        if !self.shared[slot] && !is_read_again {
             return Ok(());
         }
         let before = self.current;

@@ -22,8 +22,15 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 pub(crate) mod matrix;
+pub(crate) mod one_row;
+pub(crate) mod transpose;
+pub(crate) mod convolution;
+pub(crate) mod depthwise;
 pub(crate) mod winograd;
-pub(crate) mod winograd_points;
+mod winograd_images;
+pub(crate) mod winograd_pooled;
+pub(crate) mod winograd_filters;
+mod winograd_points;
 pub(crate) mod pooling;
 #[allow(dead_code)] // The layers that call it are being written.
 pub(crate) mod windows;

@@ -1,9 +1,10 @@
 //! The same functions in plain `ndarray`, in f64: the definition of right. Never "improved".
 
+use super::convolution::ConvSizes;
 use super::matrix::{Product, Start};
 use ndarray::{
     Array1, Array2, Array3, Array4, ArrayBase, ArrayView1, ArrayView2, ArrayView3, ArrayView4,
-    Axis, Data, Dimension, s,
+    Axis, Data, Dimension, indices, s,
 };
 
 /// See `matrix::multiply`.
@@ -35,37 +36,51 @@ pub(crate) fn dense_backward(
     (single(dy.dot(&w.t())), single(x.t().dot(&dy)), single(dy.sum_axis(Axis(0))))
 }
 
-/// A valid 3x3 convolution: `x [H, W, C]`, `w [3, 3, C, F]`, `bias [F]` give `[H - 2, W - 2, F]`.
+/// Every multiplication of a convolution of `images`: the indices of `x [N, H, W, C]`, of `w [KH,
+/// KW, C / groups, F]` and of `y [N, OH, OW, F]`, in plain loops over `y` and the kernel.
+fn terms(sizes: ConvSizes, images: usize) -> impl Iterator<Item = [[usize; 4]; 3]> {
+    let ConvSizes { h, w, kernel: [kh, kw], stride, padding, dilation, .. } = sizes;
+    let (group_c, group_f) = (sizes.group_c(), sizes.group_f());
+    let outputs = indices((images, sizes.oh(), sizes.ow(), sizes.f)).into_iter();
+    outputs.flat_map(move |(n, row, column, filter)| {
+        indices((kh, kw, group_c)).into_iter().filter_map(move |(i, j, channel)| {
+            let y = (row * stride[0] + i * dilation[0]).checked_sub(padding[0])?;
+            let x = (column * stride[1] + j * dilation[1]).checked_sub(padding[1])?;
+            let from = [n, y, x, filter / group_f * group_c + channel];
+            let term = [from, [i, j, channel, filter], [n, row, column, filter]];
+            (y < h && x < w).then_some(term)
+        })
+    })
+}
+
+/// A convolution: `x [N, H, W, C]`, `w [KH, KW, C / groups, F]`, `bias [F]` give `[N, OH, OW, F]`.
 pub(crate) fn convolve(
-    x: ArrayView3<f32>,
-    w: ArrayView4<f32>,
-    bias: ArrayView1<f32>,
-) -> Array3<f32> {
-    let (x, w, bias) = (double(&x), double(&w), double(&bias));
-    let (height, width, _) = x.dim();
-    let mut y = Array3::zeros((height - 2, width - 2, bias.len()));
-    for ((row, column, filter), y) in y.indexed_iter_mut() {
-        let patch = x.slice(s![row..row + 3, column..column + 3, ..]);
-        *y = bias[filter] + (&patch * &w.slice(s![.., .., .., filter])).sum();
+    sizes: ConvSizes,
+    x: ArrayView4<f32>,
+    (w, bias): (ArrayView4<f32>, ArrayView1<f32>),
+) -> Array4<f32> {
+    let (x, w, images) = (double(&x), double(&w), x.dim().0);
+    let mut y = Array4::zeros((images, sizes.oh(), sizes.ow(), sizes.f)) + double(&bias);
+    for [from, at, to] in terms(sizes, images) {
+        y[to] += x[from] * w[at];
     }
     single(y)
 }
 
-/// The gradients of a valid 3x3 convolution for `dy [H - 2, W - 2, F]`: of the image, the weights
-/// and the bias.
+/// The gradients of a convolution for `dy [N, OH, OW, F]`: of the images, the weights and the bias.
 pub(crate) fn convolve_backward(
-    x: ArrayView3<f32>,
+    sizes: ConvSizes,
+    x: ArrayView4<f32>,
     w: ArrayView4<f32>,
-    dy: ArrayView3<f32>,
-) -> (Array3<f32>, Array4<f32>, Array1<f32>) {
+    dy: ArrayView4<f32>,
+) -> (Array4<f32>, Array4<f32>, Array1<f32>) {
     let (x, w, dy) = (double(&x), double(&w), double(&dy));
-    let (mut dx, mut dw) = (Array3::zeros(x.dim()), Array4::zeros(w.dim()));
-    for ((row, column, filter), &dy) in dy.indexed_iter() {
-        let patch = s![row..row + 3, column..column + 3, ..];
-        dx.slice_mut(patch).scaled_add(dy, &w.slice(s![.., .., .., filter]));
-        dw.slice_mut(s![.., .., .., filter]).scaled_add(dy, &x.slice(patch));
+    let (mut dx, mut dw) = (Array4::zeros(x.dim()), Array4::zeros(w.dim()));
+    for [from, at, to] in terms(sizes, x.dim().0) {
+        dx[from] += dy[to] * w[at];
+        dw[at] += dy[to] * x[from];
     }
-    let db = dy.sum_axis(Axis(0)).sum_axis(Axis(0));
+    let db = dy.sum_axis(Axis(0)).sum_axis(Axis(0)).sum_axis(Axis(0));
     (single(dx), single(dw), single(db))
 }
 

@@ -6,7 +6,7 @@ use super::pooling::{self, Cells, Pooled};
 use super::rows::{self, LayerNorm, LayerNormBackward};
 use super::windows::{self, Divisor, Windows};
 use super::winograd::{self, Grid, POINTS};
-use super::{Isa, elementwise, normalisation};
+use super::{Isa, elementwise, normalisation, winograd_filters};
 use crate::layer::gradient_check::{array, numbers};
 use ndarray::Array2;
 
@@ -45,35 +45,35 @@ fn avx2_and_avx512_give_the_same_bits_in_products() {
 
 #[test]
 fn avx2_and_avx512_give_the_same_bits_in_winograd_transforms() {
-    let grid = Grid { tile_rows: 2, tile_columns: 3, channels: 48 };
-    let (image, output) = (numbers(grid.input_len(), 1), numbers(grid.output_len(), 2));
-    let (points, filters) = (numbers(grid.points_len(), 3), numbers(9 * 48, 4));
+    let grid = Grid { h: 9, w: 7, padding: [1, 0], c: 48, f: 48, images: 2 };
+    let (image, output) = (numbers(9 * 7 * 48, 1), numbers(grid.oh() * grid.ow() * 48, 2));
+    let (points, filters) = (numbers(grid.input_points_len(), 3), numbers(9 * 48, 4));
     let bias = numbers(48, 5);
     check("input", |isa| {
         let mut to = points.clone();
-        winograd::transform_input(isa, grid, &image, &mut to);
+        winograd::transform_input(isa, grid, 1, &image, &mut to);
         to
     });
     check("output", |isa| {
         let mut to = output.clone();
-        winograd::transform_output(isa, grid, &points, &bias, true, &mut to);
+        winograd::transform_output(isa, grid, 1, &points, (&bias, true), &mut to);
         to
     });
     check("output's gradient", |isa| {
         let mut to = points.clone();
-        winograd::transform_output_gradient(isa, grid, &output, &mut to);
+        winograd::transform_output_gradient(isa, grid, 1, &output, &mut to);
         to
     });
     check("input's gradient", |isa| {
         let mut to = image.clone();
-        winograd::transform_input_gradient(isa, grid, &points, &mut to);
+        winograd::transform_input_gradient(isa, grid, 1, &points, &mut to);
         to
     });
     check("filters", |isa| {
         let mut to = vec![0.0; POINTS * 48];
-        winograd::transform_filters(isa, 48, &filters, &mut to);
+        winograd_filters::transform_filters(isa, 48, &filters, &mut to);
         let mut back = filters.clone();
-        winograd::transform_filter_gradient(isa, 48, &to, &mut back);
+        winograd_filters::transform_filter_gradient(isa, 48, &to, &mut back);
         [to, back].concat()
     });
 }

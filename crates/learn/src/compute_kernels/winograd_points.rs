@@ -18,12 +18,67 @@ pub(super) const G: [[f32; 3]; 6] = [
     [0.0, 0.0, 1.0],
 ];
 
+/// A transform of `N` numbers to six points.
+pub(super) trait ToPoints<const N: usize> {
+    /// # Safety
+    /// The CPU has `V`.
+    unsafe fn apply<V: Vector>(values: [V; N]) -> [V; 6];
+}
+
+/// A transform of six points to `N` numbers.
+pub(super) trait FromPoints<const N: usize> {
+    /// # Safety
+    /// The CPU has `V`.
+    unsafe fn apply<V: Vector>(points: [V; 6]) -> [V; N];
+}
+
+/// [`input_to_points`].
+pub(super) struct InputToPoints;
+/// [`output_to_points`].
+pub(super) struct OutputToPoints;
+/// [`points_to_input`].
+pub(super) struct PointsToInput;
+/// [`points_to_output`].
+pub(super) struct PointsToOutput;
+
+impl ToPoints<6> for InputToPoints {
+    #[inline(always)]
+    unsafe fn apply<V: Vector>(values: [V; 6]) -> [V; 6] {
+        // SAFETY: the caller's promise.
+        unsafe { input_to_points(values) }
+    }
+}
+
+impl ToPoints<4> for OutputToPoints {
+    #[inline(always)]
+    unsafe fn apply<V: Vector>(values: [V; 4]) -> [V; 6] {
+        // SAFETY: the caller's promise.
+        unsafe { output_to_points(values) }
+    }
+}
+
+impl FromPoints<6> for PointsToInput {
+    #[inline(always)]
+    unsafe fn apply<V: Vector>(points: [V; 6]) -> [V; 6] {
+        // SAFETY: the caller's promise.
+        unsafe { points_to_input(points) }
+    }
+}
+
+impl FromPoints<4> for PointsToOutput {
+    #[inline(always)]
+    unsafe fn apply<V: Vector>(points: [V; 6]) -> [V; 4] {
+        // SAFETY: the caller's promise.
+        unsafe { points_to_output(points) }
+    }
+}
+
 /// `B^T d`: six inputs to six points.
 ///
 /// # Safety
 /// The CPU has `V`.
 #[inline(always)]
-pub(super) unsafe fn input_to_points<V: Vector>(d: [V; 6]) -> [V; 6] {
+unsafe fn input_to_points<V: Vector>(d: [V; 6]) -> [V; 6] {
     // SAFETY: the caller's promise.
     unsafe {
         let (two, four, five) = (V::splat(2.0), V::splat(4.0), V::splat(5.0));
@@ -47,7 +102,7 @@ pub(super) unsafe fn input_to_points<V: Vector>(d: [V; 6]) -> [V; 6] {
 /// # Safety
 /// The CPU has `V`.
 #[inline(always)]
-pub(super) unsafe fn points_to_input<V: Vector>(q: [V; 6]) -> [V; 6] {
+unsafe fn points_to_input<V: Vector>(q: [V; 6]) -> [V; 6] {
     // SAFETY: the caller's promise.
     unsafe {
         let (two, four, five) = (V::splat(2.0), V::splat(4.0), V::splat(5.0));
@@ -69,7 +124,7 @@ pub(super) unsafe fn points_to_input<V: Vector>(q: [V; 6]) -> [V; 6] {
 /// # Safety
 /// The CPU has `V`.
 #[inline(always)]
-pub(super) unsafe fn points_to_output<V: Vector>(m: [V; 6]) -> [V; 4] {
+unsafe fn points_to_output<V: Vector>(m: [V; 6]) -> [V; 4] {
     // SAFETY: the caller's promise.
     unsafe {
         let (near_sum, near_difference) = (m[1].add(m[2]), m[1].sub(m[2]));
@@ -88,7 +143,7 @@ pub(super) unsafe fn points_to_output<V: Vector>(m: [V; 6]) -> [V; 4] {
 /// # Safety
 /// The CPU has `V`.
 #[inline(always)]
-pub(super) unsafe fn output_to_points<V: Vector>(y: [V; 4]) -> [V; 6] {
+unsafe fn output_to_points<V: Vector>(y: [V; 4]) -> [V; 6] {
     // SAFETY: the caller's promise.
     unsafe {
         let (even, odd) = (y[0].add(y[2]), y[1].add(y[3]));

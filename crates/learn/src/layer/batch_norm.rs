@@ -110,6 +110,10 @@ impl InPlace for Observe {
         self.0.memory()
     }
 
+    fn spares_readers(&self) -> bool {
+        true
+    }
+
     fn reads_output_again(&self) -> bool {
         true
     }

@@ -6,11 +6,13 @@
 
 use super::Build;
 use super::step::{
-    Backward, Layer, Layout, Memory, Own, Pass, Rows, Samples, SamplesMut, Tensor, slice,
+    Backward, Layer, Layout, Memory, Own, Pass, Rows, Samples, SamplesMut, Tensor, slice, slice_mut,
 };
 use crate::builder::Builder;
 use crate::compute_kernels::elementwise;
 use crate::compute_kernels::matrix::{Product, Start, plain};
+use crate::compute_kernels::one_row::{self, OneRow};
+use crate::compute_kernels::transpose::transpose;
 use crate::pulse::Stopped;
 use crate::shape::{Problem, Shape, ShapeError};
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
@@ -113,6 +115,11 @@ impl Layer for DensePlan {
     ) -> Result<(), Stopped> {
         let (w, bias): (ArrayView2<f32>, _) =
             (pass.weights.view(0), Start::bias(pass.weights.bias()));
+        if x.nrows() == 1 {
+            let (x, y) = (slice(x.row(0)), slice_mut(y.row_mut(0)));
+            one_row::multiply(pass.isa, OneRow { x, w, start: bias, clamp: self.clamp, y });
+            return pass.beat.work(2 * w.len());
+        }
         for first in (0..self.inputs).step_by(FORWARD_ROWS) {
             let end = self.inputs.min(first + FORWARD_ROWS);
             let x = plain(x.slice(s![.., first..end]));
@@ -137,7 +144,7 @@ impl Layer for DensePlan {
         let (dy_transposed, dx_transposed) = own.scratch.split_at_mut(self.units * width);
         let dy_transposed = ArrayViewMut2::from_shape((self.units, width), dy_transposed);
         let mut dy_transposed = dy_transposed.expect("the length is the shape's");
-        dy_transposed.slice_mut(s![.., ..samples]).assign(&dy.t());
+        transpose(pass.isa, dy, dy_transposed.slice_mut(s![.., ..samples]));
         dy_transposed.slice_mut(s![.., samples..]).fill(0.0);
         for first in (0..self.inputs).step_by(BACKWARD_ROWS) {
             let rows = BACKWARD_ROWS.min(self.inputs - first);
@@ -149,7 +156,8 @@ impl Layer for DensePlan {
                 let product =
                     Product::new(plain(w), dy_transposed.view(), Start::Zero, to.view_mut());
                 pass.multiply(Product { ahead, ..product })?;
-                dx.slice_mut(s![.., first..first + rows]).assign(&to.slice(s![.., ..samples]).t());
+                let dx = dx.slice_mut(s![.., first..first + rows]);
+                transpose(pass.isa, to.slice(s![.., ..samples]), dx);
             }
             let x_transposed = plain(x.slice_move(s![.., first..first + rows]).reversed_axes());
             let (_, from_first) = dw.view_mut().split_at(Axis(0), first);

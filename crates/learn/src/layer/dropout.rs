@@ -69,6 +69,10 @@ impl InPlace for Switch {
         }
     }
 
+    fn spares_readers(&self) -> bool {
+        true
+    }
+
     fn forward(&self, pass: &mut Pass, mut y: SamplesMut, own: &mut Own) {
         let Some(draws) = pass.draws else { return };
         let Own { saved, words, .. } = own;

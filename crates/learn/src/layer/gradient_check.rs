@@ -4,8 +4,9 @@ use super::LayerSpec;
 use super::step::{Backward, Draws, Layer, Own, Pass, Samples, Weights, WeightsMut};
 use crate::builder::Builder;
 use crate::compute_kernels::aligned::AlignedFloats;
+use crate::compute_kernels::convolution::ConvSizes;
 use crate::compute_kernels::{Isa, reference};
-use crate::layer::conv2d::{Conv2d, Sizes};
+use crate::layer::conv2d::Conv2d;
 use crate::layer::dense::{Dense, DensePlan};
 use crate::layer::flatten::Flatten;
 use crate::network::{ParameterSpec, Role};
@@ -13,7 +14,7 @@ use crate::plan::Work;
 use crate::pulse::Beat;
 use crate::{Loss, Network, Shape, Shard, Targets};
 use ndarray::{
-    Array, Array1, Array2, Array3, Array4, ArrayBase, ArrayView2, Data, Dimension, ShapeBuilder,
+    Array, Array1, Array2, Array4, ArrayBase, ArrayView2, Data, Dimension, ShapeBuilder,
 };
 use planaria_random::{Purpose, Stream};
 
@@ -182,19 +183,23 @@ fn flat<D: Dimension>(weight: &Array<f32, D>, bias: &Array1<f32>) -> Vec<f32> {
     weight.iter().chain(bias).copied().collect()
 }
 
-/// Compares a convolution forward and backward with the reference, on every instruction set;
-/// `error` is relative to the greatest number.
-pub(crate) fn check_convolution(layer: &dyn Layer, sizes: Sizes, error: f32) {
-    let Sizes { h, w, c, f, .. } = sizes;
-    let (x, weight): (Array3<f32>, Array4<f32>) = (array((h, w, c), 1), array((3, 3, c, f), 2));
-    let (bias, dy): (_, Array3<f32>) = (array(f, 3), array((h - 2, w - 2, f), 4));
-    let y = reference::convolve(x.view(), weight.view(), bias.view());
-    let (dx, dw, db) = reference::convolve_backward(x.view(), weight.view(), dy.view());
-    let one = |image: Array3<f32>| -> Array2<f32> {
-        let len = image.len();
-        image.into_shape_with_order((1, len)).expect("one sample")
+/// Compares a convolution with a bias forward and backward with the reference, on every instruction
+/// set, over several samples; `error` is relative to the greatest number.
+pub(crate) fn check_convolution(layer: &dyn Layer, sizes: ConvSizes, error: f32) {
+    const SAMPLES: usize = 3;
+    let ConvSizes { h, w, c, f, kernel: [kh, kw], .. } = sizes;
+    let x: Array4<f32> = array((SAMPLES, h, w, c), 1);
+    let weight: Array4<f32> = array((kh, kw, sizes.group_c(), f), 2);
+    let bias: Array1<f32> = array(f, 3);
+    let dy: Array4<f32> = array((SAMPLES, sizes.oh(), sizes.ow(), f), 4);
+    let weights = (weight.view(), bias.view());
+    let y = reference::convolve(sizes, x.view(), weights);
+    let (dx, dw, db) = reference::convolve_backward(sizes, x.view(), weight.view(), dy.view());
+    let rows = |images: Array4<f32>| -> Array2<f32> {
+        let len = images.len() / SAMPLES;
+        images.into_shape_with_order((SAMPLES, len)).expect("a row a sample")
     };
-    let (x, dy) = (one(x), one(dy));
+    let (x, dy) = (rows(x), rows(dy));
     for isa in Isa::available() {
         let found = run(layer, isa, &flat(&weight, &bias), x.view(), dy.view());
         assert_near(&found.y, &y, error, &format!("{isa:?} {sizes:?} forward"));

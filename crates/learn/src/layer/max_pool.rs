@@ -27,6 +27,9 @@ impl Build for MaxPool {
     fn build(&self, net: &mut Builder) -> Result<(), ShapeError> {
         let [h, w, c] = net.image(Pair::same(2))?;
         let output = Shape::Image { h: h / 2, w: w / 2, c };
+        if net.pool_last(output) {
+            return Ok(());
+        }
         net.map(MaxPoolPlan { cells: Cells { h, w, c }, clamp: false }, output)
     }
 }

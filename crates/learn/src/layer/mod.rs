@@ -6,6 +6,8 @@
 #[macro_use]
 mod table;
 pub mod conv2d;
+pub(crate) mod conv2d_direct;
+pub(crate) mod conv2d_depthwise;
 pub(crate) mod conv2d_winograd;
 pub mod max_pool;
 pub mod dense;

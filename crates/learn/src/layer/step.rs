@@ -299,6 +299,12 @@ pub(crate) trait Layer: Debug + Send + Sync {
         false
     }
 
+    /// Makes `forward` give the greatest of each 2x2 cell of its outputs, as max-pooling does, if the
+    /// layer can do so for less; answers whether it will. Asked before [`Layer::clamp_output`].
+    fn pool_output(&mut self) -> bool {
+        false
+    }
+
     /// Writes to `prepared` what is made of the weights once. `training`: `backward` will follow.
     fn prepare(&self, _isa: Isa, _weights: Weights, _training: bool, _prepared: &mut [f32]) {}
 
@@ -331,6 +337,12 @@ pub(crate) trait InPlace: Debug + Send + Sync {
 
     /// True when `backward` reads `y`.
     fn reads_output_again(&self) -> bool {
+        false
+    }
+
+    /// True when a step before that reads its output again (ReLU, which asks what is positive) may
+    /// read what this one made of it: numbers keep their sign, or get no gradient.
+    fn spares_readers(&self) -> bool {
         false
     }
 

@@ -1,0 +1,309 @@
+//! The convolution as products of matrices that read the patches of the image where they lie:
+//! nothing is unrolled. It takes every size.
+//!
+//! A row of outputs is one product: the pixels of a patch that lie side by side are neighbours in
+//! the image, so patches are a view. With dilation or groups they are neighbours channel by channel
+//! only, and each row of the kernel is a product of its own. Sums run over `KH, KW, C` in this
+//! order. An image with padding is first copied into one with a margin.
+//!
+//! Backward: `dW = patches(x)^T dY`; `dY W^T` are the gradients of the patches, which are added to
+//! the image row by row.
+//!
+//! Source: Dumoulin and Visin, "A guide to convolution arithmetic", arXiv:1603.07285, chapters 2
+//! and 4.
+
+use super::conv2d::tensors;
+use super::step::{
+    Backward, Layer, Memory, Own, Pass, Rows, Samples, SamplesMut, Tensor, Weights, slice,
+    slice_mut,
+};
+use crate::Isa;
+use crate::compute_kernels::convolution::{self, ConvSizes};
+use crate::compute_kernels::elementwise;
+use crate::compute_kernels::matrix::{Product, Start, plain};
+use crate::pulse::Stopped;
+use ndarray::{ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3, Ix4, ShapeBuilder, s};
+
+/// The plan for images of one shape.
+#[derive(Debug)]
+pub(crate) struct Conv2dDirect {
+    sizes: ConvSizes,
+    bias: bool,
+    /// ReLU on the way out.
+    clamp: bool,
+}
+
+impl Conv2dDirect {
+    pub(crate) fn new(mut sizes: ConvSizes, bias: bool) -> Self {
+        let is_pointwise = sizes.kernel == [1, 1] && sizes.stride == [1, 1];
+        if is_pointwise && !sizes.is_padded() {
+            // All pixels in one row: a single product.
+            (sizes.h, sizes.w) = (1, sizes.h * sizes.w);
+        }
+        Conv2dDirect { sizes, bias, clamp: false }
+    }
+
+    /// The parts of a patch that are neighbours in the image: how many numbers each has, and how
+    /// many there are in a row of the kernel.
+    fn run(&self) -> [usize; 2] {
+        let [_, kw] = self.sizes.kernel;
+        if self.rows_are_runs() { [kw * self.sizes.c, 1] } else { [self.sizes.group_c(), kw] }
+    }
+
+    /// True when all pixels of a patch's row are neighbours in the image.
+    fn rows_are_runs(&self) -> bool {
+        self.sizes.dilation[1] == 1 && self.sizes.groups == 1
+    }
+
+    /// Where the pixel lies that output pixel `[row, 0]` sees at `place` of the kernel, in the
+    /// channels of `group`.
+    fn origin(&self, row: usize, [kh, kw]: [usize; 2], group: usize) -> usize {
+        let ConvSizes { c, stride, dilation, .. } = self.sizes;
+        let (y, x) = (row * stride[0] + kh * dilation[0], kw * dilation[1]);
+        (y * self.sizes.padded_w() + x) * c + group * self.sizes.group_c()
+    }
+
+    /// How much of the scratch holds the padded image, and its gradient: nothing without padding.
+    fn margined(&self) -> usize {
+        if self.sizes.is_padded() { self.sizes.padded_len().next_multiple_of(16) } else { 0 }
+    }
+
+    /// Computes row `row` of the output, `[OW, F]`, of the padded image `x`.
+    fn convolve_row(
+        &self,
+        pass: &mut Pass,
+        x: &[f32],
+        row: usize,
+        mut y: ArrayViewMut2<f32>,
+    ) -> Result<(), Stopped> {
+        let ConvSizes { c, f, kernel: [kh, _], stride, dilation, groups, .. } = self.sizes;
+        let (ow, padded_row) = (self.sizes.ow(), self.sizes.padded_w() * c);
+        let ([len, runs], bias) = (self.run(), pass.weights.bias());
+        let weight = ArrayView2::from_shape((self.sizes.depth(), f), pass.weights.slice(0));
+        let weight = weight.expect("the weight has the layer's sizes");
+        if self.rows_are_runs() {
+            let strides = (stride[1] * c, dilation[0] * padded_row, 1);
+            let patches = view(&x[self.origin(row, [0, 0], 0)..], [ow, kh, len], strides);
+            let product = Product::new(patches, weight, Start::bias(bias), y);
+            return pass.multiply(Product { clamp: self.clamp, ..product });
+        }
+        let group_f = self.sizes.group_f();
+        for group in 0..groups {
+            let filters = group * group_f..(group + 1) * group_f;
+            for k in 0..kh {
+                let strides = (stride[1] * c, dilation[1] * c, 1);
+                let patches = view(&x[self.origin(row, [k, 0], group)..], [ow, runs, len], strides);
+                let terms = k * runs * len..(k + 1) * runs * len;
+                let start = match (k, bias) {
+                    (0, []) => Start::Zero,
+                    (0, bias) => Start::Bias(&bias[filters.clone()]),
+                    _ => Start::Sum,
+                };
+                let y = y.slice_mut(s![.., filters.clone()]);
+                let weight = weight.slice(s![terms, filters.clone()]);
+                let clamp = self.clamp && k + 1 == kh;
+                pass.multiply(Product { clamp, ..Product::new(patches, weight, start, y) })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds one sample's gradient of the weights to `dw [KH * KW * C / groups, F]`.
+    fn add_weight_gradient(
+        &self,
+        pass: &mut Pass,
+        x: &[f32],
+        dy: ArrayView2<f32>,
+        mut dw: ArrayViewMut2<f32>,
+    ) -> Result<(), Stopped> {
+        let ConvSizes { c, kernel: [kh, _], stride, groups, .. } = self.sizes;
+        let ([len, runs], group_f) = (self.run(), self.sizes.group_f());
+        let strides = (1, stride[0] * self.sizes.padded_w() * c, stride[1] * c);
+        let shape = [len, self.sizes.oh(), self.sizes.ow()];
+        for group in 0..groups {
+            let filters = group * group_f..(group + 1) * group_f;
+            for part in 0..kh * runs {
+                let place = [part / runs, part % runs];
+                let transposed = view(&x[self.origin(0, place, group)..], shape, strides);
+                let dw = dw.slice_mut(s![part * len..(part + 1) * len, filters.clone()]);
+                let dy = dy.slice(s![.., filters.clone()]);
+                pass.multiply(Product::new(transposed, dy, Start::Sum, dw))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds one sample's gradient of the image to the padded `dx`; `patches` is scratch for a row's.
+    fn add_input_gradient(
+        &self,
+        pass: &mut Pass,
+        dy: ArrayView3<f32>,
+        patches: &mut [f32],
+        dx: &mut [f32],
+    ) -> Result<(), Stopped> {
+        let (group_f, depth) = (self.sizes.group_f(), self.sizes.depth());
+        let transposed = ArrayView3::from_shape((self.sizes.groups, group_f, depth), pass.prepared);
+        let transposed = transposed.expect("there is room for the filters");
+        for (row, dy) in dy.outer_iter().enumerate() {
+            for (group, filters) in transposed.outer_iter().enumerate() {
+                let dy = dy.slice(s![.., group * group_f..(group + 1) * group_f]);
+                let to = ArrayViewMut2::from_shape((self.sizes.ow(), depth), &mut *patches);
+                let to = to.expect("there is room for a row of patches");
+                pass.multiply(Product::new(plain(dy), filters, Start::Zero, to))?;
+                convolution::add_patches(pass.isa, self.sizes, [row, group], patches, dx);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A view of some of `x`; its numbers may overlap.
+fn view(x: &[f32], shape: [usize; 3], strides: (usize, usize, usize)) -> ArrayView3<'_, f32> {
+    let [a, b, c] = shape;
+    ArrayView3::from_shape((a, b, c).strides(strides), x).expect("every patch lies in the image")
+}
+
+impl Layer for Conv2dDirect {
+    fn tensors(&self) -> Vec<Tensor> {
+        tensors(self.sizes, self.bias)
+    }
+
+    fn memory(&self, _batch: usize) -> Memory {
+        // The filters transposed; the padded image, its gradient, and the patches of a row.
+        let (depth, ow) = (self.sizes.depth(), self.sizes.ow());
+        let scratch = 2 * self.margined() + ow * depth;
+        Memory { prepared: depth * self.sizes.f, scratch, ..Memory::default() }
+    }
+
+    fn rows(&self) -> Rows {
+        Rows::One
+    }
+
+    fn reads_input_again(&self) -> bool {
+        true
+    }
+
+    fn clamp_output(&mut self) -> bool {
+        self.clamp = true;
+        true
+    }
+
+    fn prepare(&self, _isa: Isa, weights: Weights, training: bool, prepared: &mut [f32]) {
+        if !training {
+            return;
+        }
+        let ConvSizes { f, groups, .. } = self.sizes;
+        let (group_f, depth) = (self.sizes.group_f(), self.sizes.depth());
+        let weight = ArrayView2::from_shape((depth, f), weights.slice(0));
+        let weight = weight.expect("the weight has the layer's sizes");
+        let to = ArrayViewMut3::from_shape((groups, group_f, depth), prepared);
+        let mut to = to.expect("there is room for the filters");
+        for (group, mut to) in to.outer_iter_mut().enumerate() {
+            to.assign(&weight.slice(s![.., group * group_f..(group + 1) * group_f]).t());
+        }
+    }
+
+    fn forward(
+        &self,
+        pass: &mut Pass,
+        x: Samples,
+        mut y: SamplesMut,
+        own: &mut Own,
+    ) -> Result<(), Stopped> {
+        for (x, y) in x.outer_iter().zip(y.outer_iter_mut()) {
+            let x = padded(self.sizes, slice(x), &mut own.scratch);
+            let shape = (self.sizes.oh(), self.sizes.ow(), self.sizes.f);
+            let mut y = y.into_shape_with_order(shape).expect("a row is an image");
+            for (row, y) in y.outer_iter_mut().enumerate() {
+                self.convolve_row(pass, x, row, y)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn backward(&self, pass: &mut Pass, call: Backward, own: &mut Own) -> Result<(), Stopped> {
+        let Backward { x, dy, mut dx, dw } = call;
+        let (dw, db) = dw.weight_and_bias::<Ix4>();
+        let (oh, ow, f) = (self.sizes.oh(), self.sizes.ow(), self.sizes.f);
+        let dw = dw.into_shape_with_order((self.sizes.depth(), f));
+        let mut dw = dw.expect("a gradient is contiguous");
+        let (margined, rest) = own.scratch.split_at_mut(self.margined());
+        let (d_margined, patches) = rest.split_at_mut(self.margined());
+        for (i, (x, dy)) in x.outer_iter().zip(dy.outer_iter()).enumerate() {
+            if self.bias {
+                elementwise::add_rows(pass.isa, slice(dy), db);
+            }
+            let x = padded(self.sizes, slice(x), margined);
+            let flat = dy.into_shape_with_order((oh * ow, f)).expect("a row is an image");
+            self.add_weight_gradient(pass, x, flat, dw.view_mut())?;
+            let Some(dx) = &mut dx else { continue };
+            let (dx, dy) = (slice_mut(dx.row_mut(i)), flat.into_shape_with_order((oh, ow, f)));
+            let dy = dy.expect("a row is an image");
+            if self.sizes.is_padded() {
+                let d_margined = &mut d_margined[..self.sizes.padded_len()];
+                d_margined.fill(0.0);
+                self.add_input_gradient(pass, dy, patches, d_margined)?;
+                convolution::crop(self.sizes, d_margined, dx);
+            } else {
+                dx.fill(0.0);
+                self.add_input_gradient(pass, dy, patches, dx)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The image with its margin, in `room` if there is one; the margin there is zero from the
+/// beginning, since nothing else is ever written to it.
+pub(super) fn padded<'a>(sizes: ConvSizes, x: &'a [f32], room: &'a mut [f32]) -> &'a [f32] {
+    if !sizes.is_padded() {
+        return x;
+    }
+    let room = &mut room[..sizes.padded_len()];
+    convolution::pad(sizes, x, room);
+    room
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::gradient_check::check_convolution;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_instruction_set_convolves_like_the_reference() {
+        for sizes in [[3, 3, 1, 1], [4, 7, 3, 5], [9, 15, 2, 16], [28, 28, 1, 32], [5, 8, 17, 33]] {
+            for kernel in [1, 3] {
+                let sizes = ConvSizes::plain(sizes, kernel);
+                check_convolution(&Conv2dDirect::new(sizes, true), sizes, 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn a_kernel_of_one_column_keeps_its_groups_apart() {
+        let (kernel, stride, padding) = ([3, 1], [1, 2], [2, 0]);
+        let (dilation, groups) = ([1, 2], 2);
+        let sizes =
+            ConvSizes { h: 2, w: 3, c: 2, f: 10, kernel, stride, padding, dilation, groups };
+        check_convolution(&Conv2dDirect::new(sizes, true), sizes, 1e-5);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+
+        #[test]
+        fn every_instruction_set_convolves_any_sizes_like_the_reference(
+            h in 1usize..9, w in 1usize..9, c in 1usize..4, f in 1usize..7, groups in 1usize..4,
+            kernel in [1usize..5, 1usize..4], stride in [1usize..4, 1usize..3],
+            dilation in [1usize..3, 1usize..4], padding in [0usize..3, 0usize..3],
+        ) {
+            let padding = [0, 1].map(|axis| padding[axis].min(dilation[axis] * (kernel[axis] - 1)));
+            let (c, f) = (c * groups, f * groups);
+            let sizes = ConvSizes { h, w, c, f, kernel, stride, padding, dilation, groups };
+            if h + 2 * padding[0] >= sizes.reach(0) && w + 2 * padding[1] >= sizes.reach(1) {
+                check_convolution(&Conv2dDirect::new(sizes, true), sizes, 1e-5);
+            }
+        }
+    }
+}
