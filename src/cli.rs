@@ -106,6 +106,9 @@ pub struct Overrides {
     /// Passes over the training items (`train.epochs`).
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub epochs: Option<u64>,
+    /// The same weights on every CPU, to the bit (`compute.instructions = "deterministic"`).
+    #[arg(long)]
+    pub deterministic_isa: bool,
     /// The folder of models and other state (`state.dir`).
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,

@@ -1,6 +1,6 @@
 //! The report of a run: what `--report` writes, for machines. Its names are a promise.
 
-use planaria_stages::Results;
+use planaria_stages::{PipelineSettings, Results};
 use serde::Serialize;
 
 /// Everything that a run has to show for itself.
@@ -12,6 +12,8 @@ pub struct Report {
     pub config_sha256: String,
     /// The root of every random number.
     pub seed: u64,
+    /// What the network was computed with: `avx512`, `avx2`, `portable` or `portable-fused`.
+    pub instructions: String,
     /// Wall time since the start of the program, in seconds.
     pub seconds: f64,
     /// What the pipeline has to show.
@@ -21,11 +23,12 @@ pub struct Report {
 
 impl Report {
     /// The report of a run with these results.
-    pub fn new(config_sha256: &str, seed: u64, seconds: f64, results: Results) -> Self {
+    pub fn new(settings: &PipelineSettings, seconds: f64, results: Results) -> Self {
         Report {
             version: env!("CARGO_PKG_VERSION").into(),
-            config_sha256: config_sha256.into(),
-            seed,
+            config_sha256: settings.config_sha256.clone(),
+            seed: settings.seed,
+            instructions: settings.isa.name().into(),
             seconds,
             results,
         }
@@ -43,9 +46,11 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{check::check, load::RawConfig};
     use planaria_stages::{
         BaselineResult, StageResult, TestResult, TrainingResult, status::ItemCounts,
     };
+    use std::path::Path;
 
     fn results() -> Results {
         Results {
@@ -82,12 +87,15 @@ mod tests {
 
     #[test]
     fn a_report_has_the_names_that_later_checks_read() {
-        let json = Report::new("cd", 7, 15.0, results()).to_json();
+        let raw = RawConfig::from_text(Path::new("a.toml"), "");
+        let settings = check(&raw).expect("an empty config is good").pipeline;
+        let json = Report::new(&settings, 15.0, results()).to_json();
         let report: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
         let paths = [
             "/version",
             "/config_sha256",
             "/seed",
+            "/instructions",
             "/seconds",
             "/test/accuracy",
             "/test/loss",

@@ -167,6 +167,8 @@ fn checked_config(path: &std::path::Path, flags: &Overrides) -> Result<Config, C
     raw.overlay("pools.workers", "--workers", whole(flags.workers));
     raw.overlay("seed", "--seed", whole(flags.seed));
     raw.overlay("train.epochs", "--epochs", whole(flags.epochs));
+    let deterministic = flags.deterministic_isa.then(|| FlagValue::Text("deterministic".into()));
+    raw.overlay("compute.instructions", "--deterministic-isa", deterministic);
     raw.overlay("state.dir", "--state", place(&flags.state));
     raw.overlay("control.socket", "--socket", place(&flags.socket));
     check::check(&raw).map_err(CommandError::Config)

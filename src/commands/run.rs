@@ -204,9 +204,8 @@ impl Run<'_> {
     }
 
     fn report(&self, pipeline: &Pipeline) -> Report {
-        let settings = &self.config.pipeline;
         let seconds = self.watch.elapsed().as_secs_f64();
-        Report::new(&settings.config_sha256, settings.seed, seconds, pipeline.results())
+        Report::new(&self.config.pipeline, seconds, pipeline.results())
     }
 
     fn write_report(&self, pipeline: &Pipeline) -> Result<(), CommandError> {

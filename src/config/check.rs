@@ -5,7 +5,7 @@
 
 use planaria_baselines::BASELINES;
 use planaria_data::{Fit, Invert};
-use planaria_learn::{Network, Shape};
+use planaria_learn::{Isa, Network, Shape};
 use planaria_stages::{
     PipelineSettings,
     settings::{
@@ -80,10 +80,33 @@ fn read(reading: &Reading<'_>, root: &mut Section<'_>) -> Config {
         network,
         pools,
         autoscale,
+        isa: instructions(root.section("compute")),
         supervision,
         state_dir: state_dir(root.section("state")),
     };
     Config { pipeline, control: control(root.section("control")) }
+}
+
+/// `[compute]`.
+fn instructions(mut section: Section<'_>) -> Isa {
+    let instructions = section.text("instructions");
+    let name = instructions.as_deref().unwrap_or("fastest");
+    let isa = match name {
+        "fastest" => Some(Isa::best()),
+        "deterministic" => Some(Isa::deterministic()),
+        name => Isa::named(name),
+    };
+    if isa.is_none() {
+        let here: Vec<&str> = Isa::available().into_iter().map(Isa::name).collect();
+        let message = format!(
+            "`{name}` is not known, or not on this CPU: choose \"fastest\", \"deterministic\" or one \
+             of {}",
+            here.join(", ")
+        );
+        section.fault("instructions", message);
+    }
+    section.finish();
+    isa.unwrap_or(Isa::best())
 }
 
 fn evaluate(mut section: Section<'_>) -> EvaluateSettings {

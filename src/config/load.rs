@@ -29,6 +29,8 @@ pub enum FlagValue {
     Whole(u64),
     /// A path, relative to the working folder.
     Path(PathBuf),
+    /// A name.
+    Text(String),
 }
 
 /// A config as the file and the flags say it.

@@ -197,7 +197,7 @@ impl<'r> Section<'r> {
     {
         let number = match self.flag(name) {
             Some(FlagValue::Whole(number)) => i128::from(*number),
-            Some(FlagValue::Path(_)) | None => {
+            Some(FlagValue::Path(_) | FlagValue::Text(_)) | None => {
                 let value = self.value(name)?;
                 match whole(value.get_ref()) {
                     Some(number) => number,
@@ -320,6 +320,9 @@ impl<'r> Section<'r> {
 
     /// A text, when it is there.
     pub fn text(&mut self, name: &'static str) -> Option<String> {
+        if let Some(FlagValue::Text(text)) = self.flag(name) {
+            return Some(text.clone());
+        }
         let value = self.value(name)?;
         match value.get_ref() {
             DeValue::String(text) => Some(text.clone().into_owned()),

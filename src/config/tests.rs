@@ -12,7 +12,7 @@ use planaria_data::{
 };
 use planaria_learn::layer::{dense::Dense, flatten::Flatten};
 use planaria_learn::{
-    AdamW, Initialiser, LayerSpec, Loss, Optimiser, Schedule, Sgd, Update,
+    AdamW, Initialiser, Isa, LayerSpec, Loss, Optimiser, Schedule, Sgd, Update,
     loss::CrossEntropy,
     optimiser::schedule::{Cosine, Milestones, OneCycle, WarmUp},
 };
@@ -145,11 +145,11 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         "[network]\ninput = [28, 28, 1]\nlayers = [{ kind = \"dense\", units = 10 }]",
-        "3:11: network.layers[0]: layer 0 (dense) needs features, but gets an image of 28x28x1: put a `flatten` before it",
+        "3:11: network.layers[0]: layer 0 (dense) needs features, but gets 28x28x1: put a `flatten` before it",
     ),
     (
         "[network]\ninput = [2, 2, 1]\nlayers = [\n{ kind = \"relu\" },\n{ kind = \"conv2d\", filters = 1 }]",
-        "5:1: network.layers[1]: layer 1 (conv2d) needs an image of at least 3x3, but gets 2x2x1: remove a layer before it or use larger images",
+        "5:1: network.layers[1]: layer 1 (conv2d) needs at least 3x3, but gets 2x2x1: remove a layer before it, pad, or use a larger input",
     ),
     (
         "[network]\ninput = [9, 9, 1]\nlayers = [{ kind = \"flatten\" }, { kind = \"dense\", units = 10 }]",
@@ -422,4 +422,17 @@ fn no_text_makes_the_checker_panic() {
     }
     let _ =
         checked(&format!("seed = {}", "[".repeat(100_000))).map_err(|faults| faults.render(false));
+}
+
+#[test]
+fn instructions_are_chosen_by_name_and_the_flag_for_common_bits_wins() {
+    let isa = |text: &str| checked(text).expect("a good config").pipeline.isa;
+    assert_eq!(isa(""), Isa::best());
+    assert_eq!(isa("[compute]\ninstructions = \"portable\""), Isa::named("portable").unwrap());
+    let wrong = faults("[compute]\ninstructions = \"sse9\"").join("\n");
+    assert!(wrong.contains("compute.instructions: `sse9` is not known, or not on"), "{wrong}");
+    let flag = FlagValue::Text("deterministic".into());
+    let text = "[compute]\ninstructions = \"portable\"";
+    let config = with_flag(text, "compute.instructions", "--deterministic-isa", flag);
+    assert!(config.expect("a good config").pipeline.isa.has_common_bits());
 }

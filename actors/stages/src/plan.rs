@@ -66,6 +66,7 @@ impl Plan {
     pub(crate) fn new(settings: PipelineSettings) -> Result<Plan, PlanError> {
         let source = settings.open_source()?;
         let network = Network::new(settings.network.input, &settings.network.layers)?;
+        let network = network.with_isa(settings.isa);
         let (h, w, c) = source.shape();
         let held = planaria_learn::Shape::Image { h, w, c };
         if network.input() != held {

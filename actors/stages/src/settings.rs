@@ -5,7 +5,7 @@ use planaria_data::{
     source::{self, idx::IdxPaths},
 };
 use planaria_kernel::Strategy;
-use planaria_learn::{Initialiser, LayerSpec, Loss, Schedule, Shape, Update};
+use planaria_learn::{Initialiser, Isa, LayerSpec, Loss, Schedule, Shape, Update};
 use std::{collections::BTreeMap, path::PathBuf};
 
 use crate::StageKind;
@@ -39,6 +39,8 @@ pub struct PipelineSettings {
     pub baselines: BaselineSettings,
     /// How pictures are brought into the form that the model expects, and how many may wait.
     pub predict: PredictSettings,
+    /// What the network is computed with.
+    pub isa: Isa,
     /// One pool a stage: every stage has an entry.
     pub pools: BTreeMap<StageKind, PoolSettings>,
     /// Whether workers move to the stage that is the bottleneck.

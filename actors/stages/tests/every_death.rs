@@ -100,6 +100,7 @@ fn settings(folder: &Path) -> PipelineSettings {
         },
         pools: STAGES.into_iter().map(|kind| (kind, pool.clone())).collect(),
         autoscale: false,
+        isa: planaria_learn::Isa::best(),
         supervision: SupervisionSettings {
             restarts: RestartSettings {
                 restarts_max: 100,

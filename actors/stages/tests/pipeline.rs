@@ -54,6 +54,7 @@ fn settings(state_dir: &Path) -> PipelineSettings {
         },
         pools: STAGES.into_iter().map(|kind| (kind, pool(kind))).collect(),
         autoscale: false,
+        isa: planaria_learn::Isa::best(),
         supervision: SupervisionSettings {
             restarts: RestartSettings {
                 restarts_max: 10_000,

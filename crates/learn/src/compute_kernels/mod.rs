@@ -91,6 +91,11 @@ impl Isa {
         *BEST.get_or_init(|| Isa::available()[0])
     }
 
+    /// The one of that name, if this CPU has it.
+    pub fn named(name: &str) -> Option<Isa> {
+        Isa::available().into_iter().find(|isa| isa.name() == name)
+    }
+
     /// The fastest one of those whose results have the same bits on every CPU.
     ///
     /// That is [`Isa::best`] where the CPU multiplies and adds with one rounding (AVX2 with FMA,
