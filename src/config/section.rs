@@ -410,7 +410,7 @@ impl<'r> Section<'r> {
         match Value::Table(fields.collect()).try_into::<T>() {
             Ok(read) => Some(read),
             Err(error) => {
-                self.own_fault(error.message().to_owned());
+                self.own_fault(error.message().replace("missing field", "needs"));
                 None
             }
         }
