@@ -5,7 +5,7 @@
 
 use crate::layer::copy::Copy;
 use crate::layer::join::Join;
-use crate::layer::step::{InPlace, Layer, Tensor};
+use crate::layer::step::{InPlace, Layer, Layout, Tensor};
 use crate::layer::{LayerSpec, pair::Pair};
 use crate::network::{LIMIT, ParameterSpec};
 use crate::plan::{PlannedStep, Work};
@@ -153,6 +153,23 @@ impl Builder {
         }
     }
 
+    /// How many numbers there are, if they are the net's input as it came.
+    pub(crate) fn raw_features(&self) -> Result<usize, ShapeError> {
+        let is_changed = self.steps.iter().any(|step| step.y == 0);
+        match self.current.slot {
+            0 if !is_changed => self.features(),
+            _ => Err(self.problem(Problem::NotFirst)),
+        }
+    }
+
+    /// How a tensor lies in files that has a number for each channel, or for each feature.
+    pub(crate) fn channels_layout(&self) -> Layout {
+        match (self.shape(), self.image_before()) {
+            (Shape::Features(_), (places, c)) => Layout::Channels { places, c },
+            _ => Layout::Same,
+        }
+    }
+
     /// Appends a step that makes a new value of shape `output`.
     pub(crate) fn map(
         &mut self,
@@ -163,14 +180,21 @@ impl Builder {
         self.map_with(Box::new(layer), output, own, false)
     }
 
-    /// As [`Builder::map`], with the memory of the step before, of the same layer; it begins when
-    /// that step has seen all samples.
-    pub(crate) fn map_after_all(
-        &mut self,
-        layer: impl Layer + 'static,
-        output: Shape,
-    ) -> Result<(), ShapeError> {
-        self.map_with(Box::new(layer), output, self.owns - 1, true)
+    /// As [`Builder::map`], for a layer whose output means what its input does, number by number.
+    pub(crate) fn map_alike(&mut self, layer: impl Layer + 'static) -> Result<(), ShapeError> {
+        let before = self.current;
+        self.map(layer, before.shape)?;
+        self.current.image = before.image;
+        Ok(())
+    }
+
+    /// As [`Builder::map_alike`], with the memory of the step before, of the same layer; it begins
+    /// when that step has seen all samples.
+    pub(crate) fn map_after_all(&mut self, layer: impl Layer + 'static) -> Result<(), ShapeError> {
+        let before = self.current;
+        self.map_with(Box::new(layer), before.shape, self.owns - 1, true)?;
+        self.current.image = before.image;
+        Ok(())
     }
 
     fn map_with(
@@ -317,10 +341,7 @@ impl Builder {
         if !self.shared[slot] && !is_read_again {
             return Ok(());
         }
-        let before = self.current;
-        self.map(Copy, before.shape)?;
-        self.current.image = before.image;
-        Ok(())
+        self.map_alike(Copy)
     }
 
     fn push_join(&mut self, join: Join, x: usize, y: usize) {

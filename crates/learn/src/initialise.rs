@@ -141,6 +141,9 @@ impl Network {
             let (number, tensor) = (number as u64, &mut parameters[spec.range()]);
             match (spec.initial, spec.role) {
                 (Initial::Constant(value), _) => tensor.fill(value),
+                (Initial::Normal, _) => {
+                    normal(Stream::new(seed, Purpose::Initialise, 0, number), 1.0, tensor);
+                }
                 (Initial::Uniform { fan_in }, Role::Weight) => {
                     initialiser.fill(seed, number, Fans::of(spec, fan_in), tensor);
                 }

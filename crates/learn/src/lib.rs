@@ -57,7 +57,7 @@ pub use initialise::{INITIALISERS, Initialiser};
 pub use layer::{LAYERS, LayerSpec};
 pub use loss::{LOSSES, Loss, LossError, Targets};
 pub use model_file::{ModelError, ModelFile, weights_sha256};
-pub use network::{Network, ParameterSpec, Role};
+pub use network::{InputError, Network, ParameterSpec, Role};
 pub use optimiser::{
     Adam, AdamW, NORM_BLOCK, OPTIMISERS, Optimiser, ParameterSlice, Sgd, TrainingStep, Update,
     gradient_norm, schedule::SCHEDULES, schedule::Schedule,

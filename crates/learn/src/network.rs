@@ -3,8 +3,8 @@
 use crate::builder::Builder;
 use crate::fold::Folded;
 use crate::layer::LayerSpec;
-use crate::layer::step::{Initial, Layout};
-use crate::plan::Plan;
+use crate::layer::step::{Initial, Layout, Refused, slice};
+use crate::plan::{Plan, Work};
 use crate::presets::PRESETS;
 use crate::{Initialiser, Isa, Shape, ShapeError, Workspace};
 use ndarray::{ArrayViewD, ArrayViewMutD};
@@ -92,6 +92,29 @@ pub struct Network {
     /// The number of the plan for predictions.
     prediction_id: u64,
     prediction: Arc<Folded>,
+}
+
+/// Why a net cannot take samples.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum InputError {
+    /// A number that should be an id.
+    #[error(
+        "sample {sample}, place {place}: {found} is no id of layer {layer} (embedding): ids are \
+         whole numbers from 0 to {}: give it more `ids`, or other samples",
+        .ids - 1
+    )]
+    NoId {
+        /// The sample's number.
+        sample: usize,
+        /// The number's place in the sample.
+        place: usize,
+        /// What is there.
+        found: f32,
+        /// The layer's place in the net.
+        layer: String,
+        /// How many ids it has.
+        ids: usize,
+    },
 }
 
 /// A number that no plan of this process had before: workspaces remember whose they are.
@@ -190,6 +213,29 @@ impl Network {
     pub fn tensor<'a>(&self, parameters: &'a [f32], name: &str) -> Option<ArrayViewD<'a, f32>> {
         let spec = self.parameters.iter().find(|spec| spec.name == name)?;
         Some(spec.view(parameters))
+    }
+
+    /// Tells whether a pass can take `samples`, in the shape that [`Shape::samples`] gives them: an
+    /// embedding takes nothing but its ids. Nets without one take all numbers. Ask once, where
+    /// samples come in: passes do not, and panic at what is no id.
+    ///
+    /// # Errors
+    /// The first number that a layer cannot take.
+    ///
+    /// # Panics
+    /// When the samples have another shape, or are not in standard layout.
+    pub fn check_input(&self, samples: ArrayViewD<'_, f32>) -> Result<(), InputError> {
+        let rows = self.input.rows_of(&samples);
+        for step in self.plan.steps.iter().filter(|step| step.x == 0) {
+            let Work::Map(layer) = &step.work else { continue };
+            for (sample, x) in rows.outer_iter().enumerate() {
+                let Some(Refused { place, ids }) = layer.refused(slice(x)) else { continue };
+                let weight = &self.parameters[step.tensors.start].name;
+                let layer = weight.trim_end_matches(".weight").to_owned();
+                return Err(InputError::NoId { sample, place, found: x[place], layer, ids });
+            }
+        }
+        Ok(())
     }
 
     /// All memory of gradients of at most `batch` samples.

@@ -151,6 +151,11 @@ pub enum Problem {
         /// What came in.
         found: Shape,
     },
+    /// A layer that reads the net's input stands behind one that changes it.
+    #[error(
+        "reads whole numbers as they come in: make it the first layer, or the first of a branch"
+    )]
+    NotFirst,
     /// The input is smaller than what the layer looks at.
     #[error(
         "needs at least {least}, but gets {found}: remove a layer before it, pad, or use a larger \

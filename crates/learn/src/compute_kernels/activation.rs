@@ -18,10 +18,24 @@ pub(crate) enum Activation {
     ///
     /// Largest error: 1.5e-7 of `max(|x|, 1)`. Source: Hendrycks and Gimpel, arXiv:1606.08415.
     Gelu,
+    /// `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))`. Its gradient reads `x`.
+    ///
+    /// Computed as `x * sigmoid(2 u)`, which is the same and loses no digits where it is near zero.
+    GeluTanh,
     /// `x / (1 + e^-x)`, also called swish. Its gradient reads `x`.
     ///
     /// Source: Elfwing, Uchibe and Doya, arXiv:1702.03118.
     Silu,
+}
+
+impl Activation {
+    /// True when [`multiply_by_slope`] reads what came out, and not what went in.
+    pub(crate) fn slope_reads_output(self) -> bool {
+        match self {
+            Activation::Sigmoid | Activation::Tanh => true,
+            Activation::Gelu | Activation::GeluTanh | Activation::Silu => false,
+        }
+    }
 }
 
 /// Writes `y = f(x)`.
@@ -39,12 +53,13 @@ pub(crate) fn apply_in_place(isa: Isa, activation: Activation, x: &mut [f32]) {
         Activation::Sigmoid => compile!(isa, sigmoid_kernel(x => &mut [f32])),
         Activation::Tanh => compile!(isa, tanh_kernel(x => &mut [f32])),
         Activation::Gelu => compile!(isa, gelu_kernel(x => &mut [f32])),
+        Activation::GeluTanh => compile!(isa, gelu_tanh_kernel(x => &mut [f32])),
         Activation::Silu => compile!(isa, silu_kernel(x => &mut [f32])),
     }
 }
 
-/// Multiplies each `dy` by the slope of the function: `read` is what went in (`x`) for GELU and
-/// SiLU, and what came out (`y`) for sigmoid and tanh.
+/// Multiplies each `dy` by the slope of the function: `read` is what went in (`x`) or what came out
+/// (`y`), see [`Activation::slope_reads_output`].
 ///
 /// # Panics
 /// When the lengths differ.
@@ -55,6 +70,9 @@ pub(crate) fn multiply_by_slope(isa: Isa, activation: Activation, read: &[f32], 
         Activation::Sigmoid => compile!(isa, sigmoid_slope_kernel(pair => (&[f32], &mut [f32]))),
         Activation::Tanh => compile!(isa, tanh_slope_kernel(pair => (&[f32], &mut [f32]))),
         Activation::Gelu => compile!(isa, gelu_slope_kernel(pair => (&[f32], &mut [f32]))),
+        Activation::GeluTanh => {
+            compile!(isa, gelu_tanh_slope_kernel(pair => (&[f32], &mut [f32])))
+        }
         Activation::Silu => compile!(isa, silu_slope_kernel(pair => (&[f32], &mut [f32]))),
     }
 }
@@ -77,6 +95,14 @@ fn tanh_kernel<A: Arithmetic>(x: &mut [f32]) {
 fn gelu_kernel<A: Arithmetic>(x: &mut [f32]) {
     for x in x {
         *x *= normal_share::<A>(*x);
+    }
+}
+
+#[inline(always)]
+fn gelu_tanh_kernel<A: Arithmetic>(x: &mut [f32]) {
+    for x in x {
+        let (twice_u, _) = gelu_tanh_argument::<A>(*x);
+        *x *= sigmoid::<A>(twice_u);
     }
 }
 
@@ -109,11 +135,33 @@ fn gelu_slope_kernel<A: Arithmetic>((x, dy): (&[f32], &mut [f32])) {
 }
 
 #[inline(always)]
+fn gelu_tanh_slope_kernel<A: Arithmetic>((x, dy): (&[f32], &mut [f32])) {
+    for (dy, &x) in dy.iter_mut().zip(x) {
+        let (twice_u, slope) = gelu_tanh_argument::<A>(x);
+        // The argument's slope is great: `1 - share` would lose too many digits.
+        let (share, rest) = (sigmoid::<A>(twice_u), sigmoid::<A>(-twice_u));
+        *dy *= share * A::mul_add(x * slope, rest, 1.0);
+    }
+}
+
+#[inline(always)]
 fn silu_slope_kernel<A: Arithmetic>((x, dy): (&[f32], &mut [f32])) {
     for (dy, &x) in dy.iter_mut().zip(x) {
         let share = sigmoid::<A>(x);
         *dy *= share * A::mul_add(x, 1.0 - share, 1.0);
     }
+}
+
+/// `2 u = 2 sqrt(2 / pi) (x + 0.044715 x^3)`, and its slope. Beyond 20, where the function is `x` or
+/// zero, both stand still: their powers would overflow.
+#[inline(always)]
+fn gelu_tanh_argument<A: Arithmetic>(x: f32) -> (f32, f32) {
+    const LINEAR: f32 = 1.595_769_2; // 2 sqrt(2 / pi)
+    const CUBIC: f32 = 0.071_354_82; // 0.044715 of it
+    let x = if x > 20.0 { 20.0 } else { x };
+    let x = if x < -20.0 { -20.0 } else { x };
+    let square = x * x;
+    (x * A::mul_add(CUBIC, square, LINEAR), A::mul_add(3.0 * CUBIC, square, LINEAR))
 }
 
 /// The share of a standard normal distribution below `x`.
@@ -134,8 +182,13 @@ mod tests {
     use super::*;
     use crate::layer::gradient_check::numbers;
 
-    const ALL: [Activation; 4] =
-        [Activation::Sigmoid, Activation::Tanh, Activation::Gelu, Activation::Silu];
+    const ALL: [Activation; 5] = [
+        Activation::Sigmoid,
+        Activation::Tanh,
+        Activation::Gelu,
+        Activation::GeluTanh,
+        Activation::Silu,
+    ];
 
     /// The functions in f64; GELU by integrating the density.
     fn exact(activation: Activation, x: f64) -> f64 {
@@ -143,6 +196,10 @@ mod tests {
             Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
             Activation::Tanh => x.tanh(),
             Activation::Silu => x / (1.0 + (-x).exp()),
+            Activation::GeluTanh => {
+                let u = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3));
+                x / (1.0 + (-2.0 * u).exp())
+            }
             Activation::Gelu => {
                 let steps = 2_000;
                 let width = x / f64::from(steps);
@@ -185,7 +242,7 @@ mod tests {
             for activation in ALL {
                 let x = some_numbers();
                 let (mut read, mut slopes) = (x.clone(), vec![2.0; x.len()]);
-                if matches!(activation, Activation::Sigmoid | Activation::Tanh) {
+                if activation.slope_reads_output() {
                     apply_in_place(isa, activation, &mut read);
                 }
                 multiply_by_slope(isa, activation, &read, &mut slopes);

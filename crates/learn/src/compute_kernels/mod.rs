@@ -35,11 +35,8 @@ pub(crate) mod pooling;
 #[allow(dead_code)] // The layers that call it are being written.
 pub(crate) mod windows;
 pub(crate) mod elementwise;
-#[allow(dead_code)] // As those that call it.
 mod functions;
-#[allow(dead_code)] // The layers that call it are being written.
 pub(crate) mod activation;
-#[allow(dead_code)] // The layers that call it are being written.
 pub(crate) mod rows;
 #[allow(dead_code)] // The layers that call it are being written.
 pub(crate) mod normalisation;

@@ -55,14 +55,14 @@ impl Build for BatchNorm {
             let (name, range) = ("epsilon", "from 1e-12 to 1");
             return Err(net.problem(Problem::OutOfRange { name, value: epsilon.into(), range }));
         }
-        let (shape, (places, channels)) = (net.shape(), net.shape().places_and_channels());
+        let (places, channels) = net.shape().places_and_channels();
         let sizes = Sizes { places, channels };
-        let normalise = Normalise { sizes, momentum, epsilon };
+        let normalise = Normalise { sizes, layout: net.channels_layout(), momentum, epsilon };
         if net.training() {
             net.in_place(Observe(sizes))?;
-            net.map_after_all(normalise, shape)
+            net.map_after_all(normalise)
         } else {
-            net.map(Rescale(normalise), shape)
+            net.map_alike(Rescale(normalise))
         }
     }
 }
@@ -177,6 +177,7 @@ impl InPlace for Observe {
 #[derive(Debug)]
 struct Normalise {
     sizes: Sizes,
+    layout: Layout,
     momentum: f32,
     epsilon: f32,
 }
@@ -192,7 +193,7 @@ impl Normalise {
 
 impl Layer for Normalise {
     fn tensors(&self) -> Vec<Tensor> {
-        let (momentum, layout) = (self.momentum, Layout::Same);
+        let (momentum, layout) = (self.momentum, self.layout);
         let tensor = |name, role, value| Tensor {
             name,
             shape: vec![self.sizes.channels],

@@ -9,6 +9,7 @@ use crate::compute_kernels::{Isa, reference};
 use crate::layer::conv2d::Conv2d;
 use crate::layer::dense::{Dense, DensePlan};
 use crate::layer::flatten::Flatten;
+use crate::layer::layer_norm::LayerNorm;
 use crate::network::{ParameterSpec, Role};
 use crate::plan::Work;
 use crate::pulse::Beat;
@@ -43,7 +44,7 @@ fn surround(x: Shape, spec: LayerSpec) -> Network {
             (Shape::Image { h: h + 2, w: w + 2, c: 2 }, Conv2d::square(c, 3).into())
         }
         Shape::Features(units) => (Shape::Features(4), Dense::new(units).into()),
-        Shape::Sequence { .. } => panic!("no layer makes a sequence of numbers of all kinds"),
+        Shape::Sequence { .. } => (x, LayerNorm::default().into()),
     };
     let layers: [LayerSpec; 4] = [before, spec, Flatten {}.into(), Dense::new(3).into()];
     Network::new(input, &layers).expect("the layer fits between these")
@@ -122,16 +123,16 @@ pub(crate) fn run_in_place(spec: LayerSpec, x: &[f32], item: u64) -> Vec<f32> {
     y.into_raw_vec_and_offset().0
 }
 
-/// What a layer computed: `y`, and the gradients of its input and parameters.
-struct Found {
-    y: Array2<f32>,
-    dx: Array2<f32>,
-    dw: Array1<f32>,
-    db: Array1<f32>,
+/// What a layer computed: `y`, and the gradients of its input, its first tensor and all others.
+pub(crate) struct Found {
+    pub(crate) y: Array2<f32>,
+    pub(crate) dx: Array2<f32>,
+    pub(crate) dw: Array1<f32>,
+    pub(crate) db: Array1<f32>,
 }
 
 /// Runs a layer forward and backward over the samples `x [N, D]` with the gradient `dy`.
-fn run(
+pub(crate) fn run(
     layer: &dyn Layer,
     isa: Isa,
     parameters: &[f32],
@@ -154,7 +155,7 @@ fn run(
     let call = Backward { x, dy, dx: Some(dx.view_mut()), dw };
     layer.backward(&mut pass, call, &mut own).expect("the pulse goes on");
     layer.finish(isa, 1.0, &mut own, WeightsMut::new(&tensors, &mut gradient));
-    let (dw, db) = gradient.split_at(tensors[0].len);
+    let (dw, db) = gradient.split_at(tensors.first().map_or(0, |tensor| tensor.len));
     Found { y, dx, dw: Array1::from(dw.to_vec()), db: Array1::from(db.to_vec()) }
 }
 

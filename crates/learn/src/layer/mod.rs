@@ -12,17 +12,27 @@ pub(crate) mod conv2d_winograd;
 pub mod max_pool;
 pub mod dense;
 pub mod batch_norm;
+pub mod layer_norm;
 pub mod relu;
+pub mod gelu;
+pub mod silu;
+pub mod sigmoid;
+pub mod tanh;
+pub mod softmax;
 pub mod dropout;
 pub mod flatten;
 pub mod residual;
 pub mod concat;
+pub mod embedding;
+pub(crate) mod smooth;
 pub(crate) mod copy;
 pub(crate) mod join;
 pub mod pair;
 pub(crate) mod step;
 #[cfg(test)]
 pub(crate) mod gradient_check;
+#[cfg(test)]
+pub(crate) mod formula_check;
 
 use crate::builder::Builder;
 use crate::shape::ShapeError;
@@ -33,11 +43,18 @@ layers! {
     "max-pool" => max_pool::MaxPool,
     "dense" => dense::Dense,
     "batch-norm" => batch_norm::BatchNorm,
+    "layer-norm" => layer_norm::LayerNorm,
     "relu" => relu::Relu,
+    "gelu" => gelu::Gelu,
+    "silu" => silu::Silu,
+    "sigmoid" => sigmoid::Sigmoid,
+    "tanh" => tanh::Tanh,
+    "softmax" => softmax::Softmax,
     "dropout" => dropout::Dropout,
     "flatten" => flatten::Flatten,
     "residual" => residual::Residual,
     "concat" => concat::Concat,
+    "embedding" => embedding::Embedding,
 }
 
 /// What every layer's settings can do.

@@ -50,6 +50,8 @@ pub(crate) enum Initial {
         /// How many terms a sum of the layer has.
         fan_in: usize,
     },
+    /// Normal with deviation 1, as PyTorch's embeddings: no sum is made of them.
+    Normal,
     /// The same number everywhere.
     Constant(f32),
 }
@@ -64,6 +66,13 @@ pub(crate) enum Layout {
     /// `[places * c, U]` here; `[U, c * places]` in PyTorch's files, which count a flattened image
     /// channel by channel. Plain features lie at one place.
     Dense {
+        /// Places of the image behind the features.
+        places: usize,
+        /// Its channels.
+        c: usize,
+    },
+    /// As [`Layout::Dense`], with one number instead of `U`.
+    Channels {
         /// Places of the image behind the features.
         places: usize,
         /// Its channels.
@@ -275,6 +284,15 @@ pub(crate) enum Rows {
     Any,
 }
 
+/// A number of a sample that a layer cannot take.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Refused {
+    /// Its place in the sample.
+    pub(crate) place: usize,
+    /// How many ids there are, from 0 on.
+    pub(crate) ids: usize,
+}
+
 /// One differentiable step from one activation to the next.
 pub(crate) trait Layer: Debug + Send + Sync {
     /// The tensors of its parameters, in the order in which they lie.
@@ -292,6 +310,11 @@ pub(crate) trait Layer: Debug + Send + Sync {
 
     /// True when `backward` reads `x`.
     fn reads_input_again(&self) -> bool;
+
+    /// The first place of a sample whose number the layer cannot take, if it reads the net's input.
+    fn refused(&self, _x: &[f32]) -> Option<Refused> {
+        None
+    }
 
     /// Makes `forward` replace negative outputs by zero, if the layer can do so for nothing;
     /// answers whether it will.

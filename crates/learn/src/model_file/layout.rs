@@ -20,6 +20,10 @@ pub(super) fn in_file<S: RawData<Elem = f32>>(
 ) -> ArrayBase<S, IxDyn> {
     match spec.layout {
         Layout::Same => ours,
+        Layout::Channels { places, c } => ours
+            .into_shape_with_order(&[places, c][..])
+            .expect("a number for every feature is contiguous")
+            .reversed_axes(),
         Layout::Convolution => {
             let kernel = ours.ndim() - 2;
             let axes: Vec<usize> = [kernel + 1, kernel].into_iter().chain(0..kernel).collect();

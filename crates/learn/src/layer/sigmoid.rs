@@ -1,0 +1,49 @@
+//! The logistic function: `y = 1 / (1 + e^-x)`, number by number.
+//!
+//! Shapes stay as they are. Its slope is `y (1 - y)`.
+
+use super::Build;
+use super::smooth::Smooth;
+use crate::builder::Builder;
+use crate::compute_kernels::activation::Activation;
+use crate::shape::ShapeError;
+use serde::{Deserialize, Serialize};
+
+/// Sigmoid has no settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sigmoid {}
+
+impl Build for Sigmoid {
+    fn example() -> Self {
+        Sigmoid {}
+    }
+
+    fn build(&self, net: &mut Builder) -> Result<(), ShapeError> {
+        net.map_alike(Smooth(Activation::Sigmoid))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Shape;
+    use crate::layer::formula_check::check_formula;
+    use crate::layer::gradient_check::check_layer;
+
+    #[test]
+    fn sigmoid_is_its_formula_on_every_instruction_set() {
+        for x in [Shape::Image { h: 3, w: 2, c: 5 }, Shape::Features(33)] {
+            check_formula(x, Sigmoid {}.into(), |x, _| {
+                x.iter().map(|x| 1.0 / (1.0 + (-x).exp())).collect()
+            });
+        }
+    }
+
+    #[test]
+    fn sigmoid_has_the_gradient_of_finite_differences() {
+        check_layer(Shape::Image { h: 3, w: 5, c: 7 }, Sigmoid {}.into());
+        check_layer(Shape::Sequence { length: 4, channels: 6 }, Sigmoid {}.into());
+        check_layer(Shape::Features(33), Sigmoid {}.into());
+    }
+}
