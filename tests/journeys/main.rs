@@ -16,6 +16,7 @@ mod kill_an_actor;
 mod scale_a_stage;
 mod serve;
 mod kill_nine;
+mod pictures;
 mod bad_data;
 mod bad_config;
 mod bad_socket;

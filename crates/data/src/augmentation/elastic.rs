@@ -62,21 +62,31 @@ fn gaussian(deviation: f32) -> Vec<f32> {
 /// Smooths a field `[H, W, 2]` along the rows and then along the columns, both closed to rings.
 fn smoothed(mut field: Vec<f32>, (h, w): (usize, usize), weights: &[f32]) -> Vec<f32> {
     let radius = weights.len() / 2;
-    // Before place 0 comes the end of the ring, as often as the radius reaches round.
-    let begin = |n: usize| (n - radius % n) % n;
-    let mut ring = Vec::with_capacity(2 * (w + 2 * radius));
+    let mut ring = Vec::with_capacity((h + 2 * radius) * 2 * w);
     for row in field.chunks_exact_mut(2 * w) {
-        ring.clear();
-        let pairs = row.chunks_exact(2).cycle().skip(begin(w)).take(w + 2 * radius);
-        ring.extend(pairs.flatten());
+        go_round(row, 2, radius, &mut ring);
         weighted_sum(row, weights, |k| &ring[2 * k..2 * (k + w)]);
     }
-    let mut out = vec![0.0; field.len()];
-    for (y, line) in out.chunks_exact_mut(2 * w).enumerate() {
-        let first = begin(h) + y;
-        weighted_sum(line, weights, |k| &field[(first + k) % h * 2 * w..][..2 * w]);
+    go_round(&field, 2 * w, radius, &mut ring);
+    for (y, line) in field.chunks_exact_mut(2 * w).enumerate() {
+        weighted_sum(line, weights, |k| &ring[(y + k) * 2 * w..][..2 * w]);
     }
-    out
+    field
+}
+
+/// Writes the ring of `items`, each of `unit` numbers, with `radius` more before the first and after the last.
+fn go_round(items: &[f32], unit: usize, radius: usize, ring: &mut Vec<f32>) {
+    let n = items.len() / unit;
+    ring.clear();
+    // Before item 0 comes the end of the ring, as often as the radius reaches round.
+    let mut at = (n - radius % n) % n;
+    let mut left = n + 2 * radius;
+    while left > 0 {
+        let count = left.min(n - at);
+        ring.extend_from_slice(&items[at * unit..(at + count) * unit]);
+        left -= count;
+        at = 0;
+    }
 }
 
 /// Numbers that are summed at once, in registers.
