@@ -48,9 +48,23 @@ mod tests {
     use super::*;
     use crate::config::{check::check, load::RawConfig};
     use planaria_stages::{
-        BaselineResult, StageResult, TestResult, TrainingResult, status::ItemCounts,
+        BaselineResult, ComparisonRow, StageResult, TestResult, TrainingResult, status::ItemCounts,
     };
     use std::path::Path;
+
+    fn row() -> ComparisonRow {
+        ComparisonRow {
+            name: "linear SVM".into(),
+            library: "linfa".into(),
+            accuracy: 0.91,
+            fit_seconds: 2.5,
+            predict_seconds: 0.5,
+            model_bytes: 62_806,
+            train_rows: 4_000,
+            note: Some("one machine for each pair of classes".into()),
+            sample_because: Some("more would take too long".into()),
+        }
+    }
 
     fn results() -> Results {
         Results {
@@ -62,13 +76,8 @@ mod tests {
             dead_letters: Vec::new(),
             failures: 3,
             restarts: 3,
-            baselines: vec![BaselineResult {
-                name: "logistic".into(),
-                library: "linfa".into(),
-                accuracy: 0.91,
-                seconds: 2.5,
-                train_rows: 5000,
-            }],
+            baselines: vec![BaselineResult::from(&row())],
+            comparison: vec![row()],
             training: TrainingResult {
                 samples_per_second: 5000.0,
                 seconds: 12.0,
@@ -113,6 +122,16 @@ mod tests {
             "/baselines/0/library",
             "/baselines/0/accuracy",
             "/baselines/0/seconds",
+            "/baselines/0/train_rows",
+            "/comparison/0/name",
+            "/comparison/0/library",
+            "/comparison/0/accuracy",
+            "/comparison/0/fit_seconds",
+            "/comparison/0/predict_seconds",
+            "/comparison/0/model_bytes",
+            "/comparison/0/train_rows",
+            "/comparison/0/note",
+            "/comparison/0/sample_because",
             "/training/samples_per_second",
             "/training/steps",
             "/training/epochs",
@@ -125,5 +144,9 @@ mod tests {
         for path in paths {
             assert!(report.pointer(path).is_some_and(|value| !value.is_null()), "{path}");
         }
+        assert_eq!(
+            report["baselines"][0]["seconds"], 3.0,
+            "of a baseline fit and prediction together"
+        );
     }
 }

@@ -150,8 +150,7 @@ impl Run<'_> {
     /// Shows and reports what the training has come to.
     fn show_outcome(&self, pipeline: &Pipeline) -> Result<(), CommandError> {
         let report = self.report(pipeline);
-        let settings = &self.config.pipeline;
-        views::answer(&outcome::screen(&report, &settings.network.name, settings.train.batch))?;
+        views::answer(&outcome::screen(&report))?;
         if let Err(error) = self.write_report(pipeline) {
             // It is tried again at the end; until then predictions are worth more than a file.
             tracing::error!(cause = %error, "report not written");

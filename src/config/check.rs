@@ -3,7 +3,7 @@
 //! Every key is read here or in the sections' own files, with its default, its range and its place.
 //! What spans sections is checked last, and only when the sections themselves are right.
 
-use planaria_baselines::BASELINES;
+use planaria_baselines::{BASELINES, Baseline};
 use planaria_data::{Fit, Invert};
 use planaria_learn::{Isa, Network, Shape};
 use planaria_stages::{
@@ -118,12 +118,15 @@ fn evaluate(mut section: Section<'_>) -> EvaluateSettings {
     settings
 }
 
+/// One model of each library, and both quick.
+const DEFAULT_BASELINES: [&str; 2] = ["linfa-logistic-regression", "smartcore-random-forest"];
+
 fn baselines(mut section: Section<'_>) -> BaselineSettings {
-    let all = || BASELINES.iter().map(|(name, _)| (*name).to_owned()).collect();
-    let models = section.texts("models").unwrap_or_else(all);
+    let default = || DEFAULT_BASELINES.map(str::to_owned).into();
+    let models = section.texts("models").unwrap_or_else(default);
     for (index, model) in models.iter().enumerate() {
-        if !BASELINES.iter().any(|(name, _)| name == model) {
-            let hint = super::nearest::hint(model, BASELINES.iter().map(|(name, _)| *name));
+        if Baseline::find(model).is_none() {
+            let hint = super::nearest::hint(model, BASELINES.iter().map(|known| known.key));
             section.fault("models", format!("no baseline is called `{model}`{hint}"));
         }
         if models[..index].contains(model) {

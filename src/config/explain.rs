@@ -1,10 +1,11 @@
 //! What a config would do, without doing it.
 
+use planaria_baselines::Baseline;
 use planaria_data::{SourceError, Split};
 use planaria_learn::{LayerSpec, Network, Shape, ShapeError};
 use planaria_stages::{
     PipelineSettings, StageKind,
-    settings::{PoolSettings, SourceSettings},
+    settings::{BaselineSettings, PoolSettings, SourceSettings},
 };
 use serde::Serialize;
 
@@ -240,10 +241,20 @@ fn memory_bytes(
     let rows = settings.train.batch.div_ceil(settings.train.gradient_shards) as u64;
     // Forward and backward.
     let work = floats(activations) * 2 * rows * workers;
-    let baselines = settings.baselines.train_rows as u64 + test_items;
-    let tables =
-        if settings.baselines.models.is_empty() { 0 } else { floats(image) * 2 * baselines };
+    let tables = baseline_rows_held(settings, test_items).saturating_mul(floats(image));
     // As bytes.
     let kept = image * (train_items + test_items);
     BASE_BYTES + raw + mailboxes + weights + work + tables + kept
+}
+
+/// Rows of floats that the comparison holds: both tables, and beside them each worker its model's rows twice in double
+/// precision.
+fn baseline_rows_held(settings: &PipelineSettings, test_items: u64) -> u64 {
+    let BaselineSettings { models, train_rows } = &settings.baselines;
+    let models = models.iter().filter_map(|key| Baseline::find(key));
+    let mut used: Vec<u64> = models.map(|model| model.rows_used(*train_rows) as u64).collect();
+    used.sort_unstable_by(|a, b| b.cmp(a));
+    let workers = settings.pools.get(&StageKind::Compare).map_or(1, |pool| pool.workers);
+    let at_once = used.iter().take(workers.into()).map(|rows| 4 * rows).sum::<u64>();
+    if used.is_empty() { 0 } else { *train_rows as u64 + test_items + at_once }
 }

@@ -157,7 +157,11 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         "[baselines]\nmodels = [\"linfa\"]",
-        "2:10: baselines.models: no baseline is called `linfa`: there are `linfa-logistic-regression`, `smartcore-random-forest`",
+        "2:10: baselines.models: no baseline is called `linfa`: there are `linfa-logistic-regression`, `linfa-linear-svm`, `linfa-gaussian-naive-bayes`, `linfa-decision-tree`, `linfa-pca-k-means`, `smartcore-k-nearest-neighbours`, `smartcore-random-forest`, `smartcore-extra-trees`, `smartcore-svc`, `smartcore-ridge`",
+    ),
+    (
+        "[baselines]\nmodels = [\"linfa-desicion-tree\"]",
+        "2:10: baselines.models: no baseline is called `linfa-desicion-tree`: did you mean `linfa-decision-tree`?",
     ),
     (
         "[control]\nline_bytes = 4096",

@@ -39,7 +39,7 @@ fn baselines(explanation: &Explanation) -> String {
         return "no baselines".into();
     }
     let rows = count(explanation.baseline_rows as u64);
-    format!("{}, on {rows} training items", explanation.baselines.join(" and "))
+    format!("{}, on at most {rows} training items", explanation.baselines.join(", "))
 }
 
 fn layers(explanation: &Explanation) -> Vec<String> {

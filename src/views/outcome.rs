@@ -1,29 +1,31 @@
 //! The end of a run for people: the network beside the classical models, and what it cost.
 
-use super::{count, counted, percent, table::Table};
+use super::{bytes, count, counted, percent, table::Table};
 use crate::report::Report;
+use planaria_stages::ComparisonRow;
 
-/// The table and what stands under it; `batch` is the number of items a step.
-pub fn screen(report: &Report, network: &str, batch: usize) -> String {
-    let mut table =
-        Table::new(&["model", "library", "accuracy", "seconds", "trained on"], &[0, 1, 4]);
-    if let Some(test) = &report.results.test {
-        let seconds = format!("{:.1}", report.results.training.seconds);
-        let epochs = u64::from(report.results.training.epochs.max(1));
-        let items = report.results.training.steps * batch as u64 / epochs;
-        let trained_on = format!("{} items, {}", count(items), counted(epochs, "epoch", "epochs"));
-        table.row([network.into(), "planaria".into(), percent(test.accuracy), seconds, trained_on]);
-    }
-    for baseline in &report.results.baselines {
+/// The table and what stands under it.
+pub fn screen(report: &Report) -> String {
+    let headings = ["model", "library", "accuracy", "fit s", "predict s", "size", "trained on"];
+    let mut table = Table::new(&headings, &[0, 1, 6]);
+    for row in &report.results.comparison {
+        let mark = if row.sample_because.is_some() { " *" } else { "" };
         table.row([
-            baseline.name.clone(),
-            baseline.library.clone(),
-            percent(baseline.accuracy),
-            format!("{:.1}", baseline.seconds),
-            format!("{} items", count(baseline.train_rows as u64)),
+            row.name.clone(),
+            row.library.clone(),
+            percent(row.accuracy),
+            format!("{:.1}", row.fit_seconds),
+            format!("{:.2}", row.predict_seconds),
+            bytes(row.model_bytes),
+            format!("{} items{mark}", count(row.train_rows)),
         ]);
     }
     let mut lines = table.lines();
+    let notes: Vec<String> = report.results.comparison.iter().filter_map(note).collect();
+    if !notes.is_empty() {
+        lines.push(String::new());
+        lines.extend(notes);
+    }
     lines.push(String::new());
     lines.push(format!(
         "training  {} in {:.1} s, {} samples/s",
@@ -41,6 +43,13 @@ pub fn screen(report: &Report, network: &str, batch: usize) -> String {
     ));
     lines.push(format!("seconds   {:.1} in all", report.seconds));
     lines.join("\n")
+}
+
+/// What must be said of a model beside its figures, and why it saw only a sample (`*`).
+fn note(row: &ComparisonRow) -> Option<String> {
+    let sample = row.sample_because.as_ref().map(|why| format!("* a sample: {why}"));
+    let parts: Vec<String> = row.note.clone().into_iter().chain(sample).collect();
+    (!parts.is_empty()).then(|| format!("{}: {}", row.name, parts.join("; ")))
 }
 
 /// Where the items are, in one line.

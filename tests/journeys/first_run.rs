@@ -12,7 +12,7 @@ use crate::{
 type Check = fn(&Value) -> bool;
 
 /// Every field of a report that later checks read, and what it is.
-const REPORT: [(&str, Check); 28] = [
+const REPORT: [(&str, Check); 33] = [
     ("/version", Value::is_string),
     ("/config_sha256", is_sha256),
     ("/seed", Value::is_u64),
@@ -33,6 +33,11 @@ const REPORT: [(&str, Check); 28] = [
     ("/baselines/0/accuracy", is_share),
     ("/baselines/0/seconds", is_time),
     ("/baselines/1/library", Value::is_string),
+    ("/comparison/0/library", Value::is_string),
+    ("/comparison/1/fit_seconds", is_time),
+    ("/comparison/1/predict_seconds", is_time),
+    ("/comparison/1/model_bytes", Value::is_u64),
+    ("/comparison/1/train_rows", Value::is_u64),
     ("/training/samples_per_second", is_time),
     ("/training/steps", Value::is_u64),
     ("/training/epochs", Value::is_u64),

@@ -1,13 +1,13 @@
-//! Classical models, fitted round by round on the same preprocessed items.
+//! Classical models, fitted round by round on the same preprocessed items, then asked block by block.
 
 use crate::{
     flow::samples::Sample,
     plan::Plan,
     stage::{Outcome, Stage, Task, failed},
 };
-use planaria_baselines::{BASELINES, Baseline, State, Table, accuracy};
+use planaria_baselines::{Baseline, State, Table};
 use planaria_kernel::{Pulse, WorkerError};
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 /// The tables that every model learns from and is judged by.
 pub(crate) struct Tables {
@@ -20,23 +20,21 @@ pub(crate) enum Round {
     /// Makes the tables.
     Tables { train: Vec<Arc<Sample>>, test: Vec<Arc<Sample>> },
     /// Continues the fit of one model.
-    Fit { model: Arc<dyn Baseline>, round: u32, state: Option<Arc<State>>, tables: Arc<Tables> },
+    Fit { model: &'static Baseline, round: u32, state: Option<Arc<State>>, tables: Arc<Tables> },
+    /// Asks a fitted model for some rows of the test table.
+    Predict { model: &'static Baseline, state: Arc<State>, part: Range<usize>, tables: Arc<Tables> },
 }
 
 /// What came of it.
 pub(crate) enum RoundOutcome {
     Tables(Tables),
-    /// The fit after the round, and its accuracy on the held-out items when it was the last.
-    Fit(State, Option<f64>),
+    /// The fit after the round.
+    Fit(State),
+    /// How many of the predictions were right.
+    Predicted(u64),
 }
 
-/// Finds a model by its name in the config.
-pub(crate) fn baseline(name: &str) -> Option<Arc<dyn Baseline>> {
-    let (_, make) = BASELINES.iter().find(|(known, _)| *known == name)?;
-    Some(Arc::from(make()))
-}
-
-/// Does one round of a comparison.
+/// Does one item of a comparison.
 pub(crate) struct Compare(pub(crate) Arc<Plan>);
 
 impl Stage for Compare {
@@ -59,13 +57,16 @@ impl Stage for Compare {
                 test: table(&self.0, &test),
             })),
             Round::Fit { model, round, state, tables } => {
-                let (train, test) = (&tables.train, &tables.test);
                 let seed = self.0.settings.seed;
-                let state = model.round(round, state.as_deref(), train, test, seed);
-                let state = state.map_err(failed)?;
-                let is_last = round + 1 == model.rounds();
-                let score = is_last.then(|| accuracy(model.predictions(&state), test));
-                Ok(RoundOutcome::Fit(state, score))
+                let state = model.round(round, state.as_deref(), &tables.train, seed);
+                Ok(RoundOutcome::Fit(state.map_err(failed)?))
+            }
+            Round::Predict { model, state, part, tables } => {
+                let predictions = model.predict(&state, &tables.test, part.clone());
+                let labels = &tables.test.labels[part];
+                let both = predictions.map_err(failed)?.into_iter().zip(labels);
+                let right = both.filter(|(predicted, label)| predicted == *label).count();
+                Ok(RoundOutcome::Predicted(right as u64))
             }
         }
     }

@@ -28,6 +28,8 @@ pub(crate) struct Candidate {
 /// A deployed model's file.
 pub(crate) struct Deployed {
     pub(crate) file: PathBuf,
+    /// Size of the file.
+    pub(crate) file_bytes: u64,
     pub(crate) weights_sha256: String,
 }
 
@@ -60,7 +62,7 @@ impl Stage for Deploy {
         if let Some(retired) = retired {
             remove(&retired)?;
         }
-        Ok(Deployed { file, weights_sha256 })
+        Ok(Deployed { file, file_bytes: bytes.len() as u64, weights_sha256 })
     }
 }
 

@@ -36,6 +36,8 @@ pub use kinds::{STAGES, StageKind};
 pub use model::{OpenModelError, PredictError, Prediction, SavedModel};
 pub use pipeline::{Death, JobError, KillError, Pipeline, ScaleError, Scaled, StartError};
 pub use planaria_kernel::Strategy;
-pub use results::{BaselineResult, DeadLetter, Results, StageResult, TestResult, TrainingResult};
+pub use results::{
+    BaselineResult, ComparisonRow, DeadLetter, Results, StageResult, TestResult, TrainingResult,
+};
 pub use settings::PipelineSettings;
 pub use status::Status;

@@ -26,6 +26,8 @@ pub struct Results {
     pub restarts: u64,
     /// The classical models that are done.
     pub baselines: Vec<BaselineResult>,
+    /// The network, when one is deployed, and the classical models that are done: all in one table.
+    pub comparison: Vec<ComparisonRow>,
     /// The training.
     pub training: TrainingResult,
     /// Every stage, in the order of an item's way.
@@ -66,10 +68,47 @@ pub struct BaselineResult {
     pub library: String,
     /// Share of correct predictions on the held-out items.
     pub accuracy: f64,
-    /// Time of its rounds, fitting and predicting, in seconds.
+    /// Time of its items, fitting and predicting, in seconds.
     pub seconds: f64,
     /// Training items that it was fitted on.
     pub train_rows: usize,
+}
+
+/// A model among others. Times are those of its items, summed over the workers: what one worker alone would need.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ComparisonRow {
+    /// What it is.
+    pub name: String,
+    /// The library that computes it.
+    pub library: String,
+    /// Share of correct predictions on the held-out items.
+    pub accuracy: f64,
+    /// Time of its fit; of a network augmentation, batches and training, over all epochs.
+    pub fit_seconds: f64,
+    /// Time to predict all held-out items once.
+    pub predict_seconds: f64,
+    /// Size of the serialised model: of a network its file, of a classical model what `postcard` makes of it.
+    pub model_bytes: u64,
+    /// Training items that it was fitted on.
+    pub train_rows: u64,
+    /// What must be said beside the figures: how it tells many classes apart, say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Why it was fitted on a sample of what the others got.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample_because: Option<String>,
+}
+
+impl From<&ComparisonRow> for BaselineResult {
+    fn from(row: &ComparisonRow) -> Self {
+        BaselineResult {
+            name: row.name.clone(),
+            library: row.library.clone(),
+            accuracy: row.accuracy,
+            seconds: row.fit_seconds + row.predict_seconds,
+            train_rows: row.train_rows as usize,
+        }
+    }
 }
 
 /// The training.

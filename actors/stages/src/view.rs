@@ -1,9 +1,10 @@
 //! Copies of a pipeline's state, for people.
 
 use crate::{
-    flow::{PipelineFlow, Progress},
+    flow::{Deployment, PipelineFlow, Progress},
+    kinds::{STAGES, StageKind},
     plan::Plan,
-    results::{Results, StageResult, TestResult, TrainingResult},
+    results::{ComparisonRow, Results, StageResult, TestResult, TrainingResult},
     status::{
         ItemCounts, MailboxStatus, ModelStatus, Phase, StageStatus, Status, WorkerState,
         WorkerStatus,
@@ -51,6 +52,8 @@ pub(crate) fn status(
 pub(crate) fn results(core: &State, plan: &Plan, supervisor_restarts: u64) -> Results {
     let pools = snapshot(core);
     let deployed = core.flow().evaluation.deployed();
+    let baselines = core.flow().compared();
+    let network = deployed.map(|deployed| network_row(deployed, plan, &pools));
     Results {
         test: deployed.map(|deployed| TestResult {
             accuracy: deployed.score.accuracy(),
@@ -64,9 +67,27 @@ pub(crate) fn results(core: &State, plan: &Plan, supervisor_restarts: u64) -> Re
         dead_letters: core.flow().dead_letters().to_vec(),
         failures: core.failures() + supervisor_restarts,
         restarts: restarts(&pools) + supervisor_restarts,
-        baselines: core.flow().baselines(),
+        baselines: baselines.iter().map(Into::into).collect(),
+        comparison: network.into_iter().chain(baselines).collect(),
         training: training(core, plan),
         stages: pools.iter().map(stage_result).collect(),
+    }
+}
+
+/// The network as one model among others.
+fn network_row(deployed: &Deployment, plan: &Plan, pools: &[PoolSnapshot]) -> ComparisonRow {
+    let fitting = [StageKind::Augment, StageKind::Batch, StageKind::Train];
+    let of_fit = STAGES.iter().zip(pools).filter(|(stage, _)| fitting.contains(stage));
+    ComparisonRow {
+        name: plan.settings.network.name.clone(),
+        library: "planaria".to_owned(),
+        accuracy: deployed.score.accuracy(),
+        fit_seconds: of_fit.map(|(_, pool)| pool.busy.as_secs_f64()).sum(),
+        predict_seconds: deployed.evaluation_busy.as_secs_f64(),
+        model_bytes: deployed.file_bytes,
+        train_rows: plan.steps_per_epoch * plan.batch(),
+        note: None,
+        sample_because: None,
     }
 }
 

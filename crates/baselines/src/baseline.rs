@@ -1,63 +1,137 @@
-//! What a classical model promises, and the list of them.
+//! The list of all models, and what each of them promises.
 
-use std::error::Error;
+use std::ops::Range;
 
-use serde::{Deserialize, Serialize};
+use crate::{
+    BaselineError, Table, linfa_models as linfa,
+    model::{AnyModel, Lesson},
+    smartcore_models as smartcore,
+};
 
-use crate::Table;
-use crate::linfa_models::LogisticRegression;
-use crate::smartcore_models::RandomForest;
-
-/// A model that learns in rounds and predicts the test table after each.
-pub trait Baseline: Send + Sync {
+/// A classical model that learns in rounds.
+pub struct Baseline {
+    /// Its name in configurations: `linfa-logistic-regression`.
+    pub key: &'static str,
     /// What it is: `logistic regression`.
-    fn name(&self) -> &'static str;
-
+    pub name: &'static str,
     /// The library that computes it: `linfa`.
-    fn library(&self) -> &'static str;
-
-    /// How many rounds make the whole fit.
-    fn rounds(&self) -> u32;
-
-    /// Continues a fit by round `round` (from 0): a pure function of its arguments.
-    ///
-    /// `state` is what the round before gave, `None` for round 0. A killed round is simply done again.
-    ///
-    /// # Errors
-    /// [`BaselineError`] for tables that cannot be learnt from, a state that is not of the round before, and what the library
-    /// refuses.
-    fn round(
-        &self,
-        round: u32,
-        state: Option<&State>,
-        train: &Table,
-        test: &Table,
-        seed: u64,
-    ) -> Result<State, BaselineError>;
-
-    /// The predicted label of every row of the test table, after the state's last round.
-    fn predictions<'a>(&self, state: &'a State) -> &'a [u8] {
-        &state.predictions
-    }
+    pub library: &'static str,
+    /// What must be said beside its figures: how it tells many classes apart, where its library's model does not.
+    pub note: Option<&'static str>,
+    /// The most rows that it takes in reasonable time; `None` for all there are.
+    pub rows_max: Option<RowsMax>,
+    model: &'static dyn AnyModel,
 }
 
-/// Makes a baseline.
-pub type MakeBaseline = fn() -> Box<dyn Baseline>;
+/// The largest sample that a model is given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RowsMax {
+    /// It learns from the first so many rows of the training table.
+    pub rows: usize,
+    /// Why not from more: `the kernel matrix has rows x rows numbers`.
+    pub why: &'static str,
+}
 
-/// The baselines by their names in configurations, and what makes them.
-pub static BASELINES: &[(&str, MakeBaseline)] = &[
-    ("linfa-logistic-regression", || Box::new(LogisticRegression)),
-    ("smartcore-random-forest", || Box::new(RandomForest)),
+/// Every baseline, in the order of the table that users see.
+pub static BASELINES: &[Baseline] = &[
+    Baseline {
+        key: "linfa-logistic-regression",
+        name: "logistic regression",
+        library: "linfa",
+        note: None,
+        rows_max: None,
+        model: &linfa::LogisticRegression,
+    },
+    Baseline {
+        key: "linfa-linear-svm",
+        name: "linear SVM",
+        library: "linfa",
+        note: Some("one machine for each pair of classes"),
+        rows_max: at_most(4_000, "each pair of classes fills a matrix of rows x rows"),
+        model: &linfa::LinearSvm,
+    },
+    Baseline {
+        key: "linfa-gaussian-naive-bayes",
+        name: "Gaussian naive Bayes",
+        library: "linfa",
+        note: None,
+        rows_max: None,
+        model: &linfa::GaussianNaiveBayes,
+    },
+    Baseline {
+        key: "linfa-decision-tree",
+        name: "decision tree",
+        library: "linfa",
+        note: Some("every tree in it halves the classes that are left"),
+        rows_max: at_most(4_000, "with more its sums would round, and ties would be possible"),
+        model: &linfa::DecisionTree,
+    },
+    Baseline {
+        key: "linfa-pca-k-means",
+        name: "PCA and k-means",
+        library: "linfa",
+        note: Some("a cluster answers with the class of most of its rows"),
+        rows_max: at_most(20_000, "each round holds the rows twice, in double precision"),
+        model: &linfa::Clusters,
+    },
+    Baseline {
+        key: "smartcore-k-nearest-neighbours",
+        name: "k nearest neighbours",
+        library: "smartcore",
+        note: None,
+        rows_max: at_most(10_000, "a prediction measures the distance to every row"),
+        model: &smartcore::NearestNeighbours,
+    },
+    Baseline {
+        key: "smartcore-random-forest",
+        name: "random forest",
+        library: "smartcore",
+        note: Some("every tree sees a draw of 2,000 rows"),
+        rows_max: None,
+        model: &smartcore::RandomForest,
+    },
+    Baseline {
+        key: "smartcore-extra-trees",
+        name: "extra trees",
+        library: "smartcore",
+        note: Some("one forest for each class against the rest; its trees see draws of 2,000 rows"),
+        rows_max: None,
+        model: &smartcore::ExtraTrees,
+    },
+    Baseline {
+        key: "smartcore-svc",
+        name: "SVC, radial kernel",
+        library: "smartcore",
+        note: Some("one machine for each pair of classes"),
+        rows_max: at_most(2_000, "each pair of classes fills a matrix of rows x rows"),
+        model: &smartcore::SupportVectors,
+    },
+    Baseline {
+        key: "smartcore-ridge",
+        name: "ridge",
+        library: "smartcore",
+        note: Some("one regression for each class against the rest"),
+        rows_max: at_most(1_000, "its product of matrices is not blocked"),
+        model: &smartcore::Ridge,
+    },
 ];
 
-/// A fit after some of its rounds: plain numbers, so that it can be kept, sent and compared.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+const fn at_most(rows: usize, why: &'static str) -> Option<RowsMax> {
+    Some(RowsMax { rows, why })
+}
+
+/// A fit after some of its rounds.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct State {
-    pub(crate) rounds_done: u32,
-    /// The classes of the training table, ascending: the order of the columns `K` below.
-    pub(crate) classes: Vec<u8>,
-    pub(crate) learnt: Learnt,
-    pub(crate) predictions: Vec<u8>,
+    /// Whose it is.
+    baseline: &'static str,
+    rounds_done: u32,
+    /// The classes of the training rows, ascending.
+    classes: Vec<u8>,
+    /// `D`.
+    columns: usize,
+    /// The model as `postcard` writes it: floats in their own width, whole numbers as short as they go.
+    learnt: Vec<u8>,
 }
 
 impl State {
@@ -65,159 +139,104 @@ impl State {
     pub fn rounds_done(&self) -> u32 {
         self.rounds_done
     }
+
+    /// The size of the serialised model.
+    pub fn model_bytes(&self) -> u64 {
+        self.learnt.len() as u64
+    }
 }
 
-/// What a model carries from round to round.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub(crate) enum Learnt {
-    /// Linear weights `[D + 1, K]`, the last row being the bias.
-    Weights(Vec<f64>),
-    /// How many trees have voted for each class, `[N of the test table, K]`.
-    Votes(Vec<u32>),
+impl Baseline {
+    /// Finds a model by its name in configurations.
+    pub fn find(key: &str) -> Option<&'static Baseline> {
+        BASELINES.iter().find(|baseline| baseline.key == key)
+    }
+
+    /// How many rounds make the whole fit.
+    pub fn rounds(&self) -> u32 {
+        self.model.rounds()
+    }
+
+    /// How many of `rows` training rows it learns from: the first ones.
+    pub fn rows_used(&self, rows: usize) -> usize {
+        self.rows_max.map_or(rows, |max| max.rows.min(rows))
+    }
+
+    /// Continues a fit by round `round` (from 0): a pure function of its arguments.
+    ///
+    /// `state` is what the round before gave, `None` for round 0. A killed round is simply done again.
+    ///
+    /// # Errors
+    /// [`BaselineError`] for a table that cannot be learnt from, a state that is not of the round before, and what the library
+    /// refuses.
+    pub fn round(
+        &self,
+        round: u32,
+        state: Option<&State>,
+        train: &Table,
+        seed: u64,
+    ) -> Result<State, BaselineError> {
+        let rows = train.check("train", 0..self.rows_used(train.rows()))?;
+        let labels = &train.labels[..rows.len()];
+        let classes = distinct(labels);
+        if let [label] = classes[..] {
+            return Err(BaselineError::OneClass { label, rows: rows.len() });
+        }
+        let follows = |state: &State| {
+            (state.baseline, state.rounds_done, state.columns) == (self.key, round, rows.columns)
+                && state.classes == classes
+        };
+        if round >= self.rounds() || !state.map_or(round == 0, follows) {
+            return Err(BaselineError::State { round });
+        }
+        let place = |label| classes.binary_search(label).expect("every label is in the list");
+        let targets: Vec<u8> = labels.iter().map(|label| place(label) as u8).collect();
+        let lesson = Lesson { round, rows, targets: &targets, classes: classes.len(), seed };
+        let learnt = self.model.learn(&lesson, state.map(|state| &state.learnt[..]));
+        let learnt =
+            learnt.map_err(|source| BaselineError::Fit { library: self.library, round, source })?;
+        let (baseline, columns) = (self.key, rows.columns);
+        Ok(State { baseline, rounds_done: round + 1, classes, columns, learnt })
+    }
+
+    /// The predicted labels of the rows `part` of the test table, after all rounds.
+    ///
+    /// # Errors
+    /// [`BaselineError`] for rows that cannot be predicted, a state that is not of the last round, and what the library refuses.
+    pub fn predict(
+        &self,
+        state: &State,
+        test: &Table,
+        part: Range<usize>,
+    ) -> Result<Vec<u8>, BaselineError> {
+        let rows = test.check("test", part)?;
+        if (state.baseline, state.rounds_done) != (self.key, self.rounds()) {
+            return Err(BaselineError::State { round: self.rounds() });
+        }
+        if state.columns != rows.columns {
+            return Err(BaselineError::Columns { train: state.columns, test: rows.columns });
+        }
+        let classes = self.model.classify(&state.learnt, rows, state.classes.len());
+        let classes =
+            classes.map_err(|source| BaselineError::Predict { library: self.library, source })?;
+        Ok(classes.into_iter().map(|class| state.classes[class]).collect())
+    }
 }
 
-/// The share of `predictions` that are the test table's labels, 0 to 1.
+/// The labels that occur, ascending.
+fn distinct(labels: &[u8]) -> Vec<u8> {
+    let mut classes = labels.to_vec();
+    classes.sort_unstable();
+    classes.dedup();
+    classes
+}
+
+/// The share of `predictions` that are `labels`, 0 to 1.
 ///
 /// # Panics
-/// When there are not as many predictions as rows.
-pub fn accuracy(predictions: &[u8], test: &Table) -> f64 {
-    assert_eq!(predictions.len(), test.rows(), "every row has one prediction");
-    let right = predictions.iter().zip(&test.labels).filter(|(a, b)| a == b).count();
-    right as f64 / test.rows().max(1) as f64
-}
-
-/// Why a round cannot be done.
-#[derive(Debug, thiserror::Error)]
-pub enum BaselineError {
-    /// A table without rows or columns.
-    #[error("the {table} table is empty: give it at least one row and one column")]
-    Empty {
-        /// `train` or `test`.
-        table: &'static str,
-    },
-    /// Features that do not make whole rows.
-    #[error(
-        "the {table} table has {features} features for {rows} labels of {columns} columns: fill \
-         every row"
-    )]
-    Shape {
-        /// `train` or `test`.
-        table: &'static str,
-        /// Numbers that are there.
-        features: usize,
-        /// Labels.
-        rows: usize,
-        /// Features of a row.
-        columns: usize,
-    },
-    /// Tables of different width.
-    #[error("{train} training columns but {test} test columns: make both tables the same way")]
-    Columns {
-        /// Columns of the training table.
-        train: usize,
-        /// Columns of the test table.
-        test: usize,
-    },
-    /// A feature that is not a number.
-    #[error(
-        "the {table} table, row {row}, column {column}: not a finite number: clean the data or \
-         check the normalisation"
-    )]
-    NotFinite {
-        /// `train` or `test`.
-        table: &'static str,
-        /// From 0.
-        row: usize,
-        /// From 0.
-        column: usize,
-    },
-    /// Only one class to learn.
-    #[error("every training row has label {label}: take a sample with at least two classes")]
-    OneClass {
-        /// The only class.
-        label: u8,
-    },
-    /// A state that does not belong to this round, model or data.
-    #[error("the state given is not that after round {round} of this fit: begin again at round 0")]
-    State {
-        /// How many rounds should have been done.
-        round: u32,
-    },
-    /// The library could not fit or predict.
-    #[error("{library} could not do round {round}: check the data, or leave this baseline out")]
-    Library {
-        /// Which library.
-        library: &'static str,
-        /// The round, from 0.
-        round: u32,
-        /// What it said.
-        source: Box<dyn Error + Send + Sync>,
-    },
-}
-
-/// Checks both tables and that `state` is what `round` can go on from; gives the classes of the training table.
-pub(crate) fn check(
-    round: u32,
-    state: Option<&State>,
-    train: &Table,
-    test: &Table,
-) -> Result<Vec<u8>, BaselineError> {
-    train.check("train")?;
-    test.check("test")?;
-    if train.columns != test.columns {
-        return Err(BaselineError::Columns { train: train.columns, test: test.columns });
-    }
-    let classes = train.classes();
-    if let [label] = classes[..] {
-        return Err(BaselineError::OneClass { label });
-    }
-    let fits = match state {
-        None => round == 0,
-        Some(state) => {
-            let size = match &state.learnt {
-                Learnt::Weights(weights) => (weights.len(), (train.columns + 1) * classes.len()),
-                Learnt::Votes(votes) => (votes.len(), test.rows() * classes.len()),
-            };
-            round > 0 && state.rounds_done == round && state.classes == classes && size.0 == size.1
-        }
-    };
-    if fits { Ok(classes) } else { Err(BaselineError::State { round }) }
-}
-
-#[cfg(test)]
-mod tests {
-    use planaria_random::{Purpose, Stream};
-
-    use super::*;
-
-    /// Noise in columns of very different scales: ten iterations or eight trees do not finish it.
-    fn noise() -> Table {
-        let mut stream = Stream::new(1, Purpose::Baseline, 0, 0);
-        let labels = (0..200).map(|_| stream.next_below(3) as u8).collect();
-        let scale = |at: usize| 1.5f32.powi((at % 20) as i32 - 10);
-        let features = (0..200 * 20).map(|at| scale(at) * stream.next_between(-1.0, 1.0)).collect();
-        Table { features, labels, columns: 20 }
-    }
-
-    #[test]
-    fn every_round_adds_to_what_the_rounds_before_have_learnt() {
-        let table = noise();
-        for (name, make) in BASELINES {
-            let baseline = make();
-            let first = baseline.round(0, None, &table, &table, 3).unwrap();
-            let second = baseline.round(1, Some(&first), &table, &table, 3).unwrap();
-            let third = baseline.round(2, Some(&second), &table, &table, 3).unwrap();
-            match (&first.learnt, &second.learnt, &third.learnt) {
-                (Learnt::Votes(a), Learnt::Votes(b), Learnt::Votes(c)) => {
-                    assert!(a.iter().zip(b).zip(c).all(|((a, b), c)| a <= b && b <= c), "{name}");
-                    let grown = |a: &[u32], b: &[u32]| -> Vec<u32> {
-                        a.iter().zip(b).map(|(a, b)| b - a).collect()
-                    };
-                    assert_ne!(grown(a, b), *a, "{name}: other trees than in round 0");
-                    assert_ne!(grown(a, b), grown(b, c), "{name}: other trees every round");
-                }
-                (a, b, c) => assert!(a != b && b != c, "{name}: the weights move on"),
-            }
-        }
-    }
+/// When there are not as many predictions as labels.
+pub fn accuracy(predictions: &[u8], labels: &[u8]) -> f64 {
+    assert_eq!(predictions.len(), labels.len(), "every row has one prediction");
+    let right = predictions.iter().zip(labels).filter(|(a, b)| a == b).count();
+    right as f64 / labels.len().max(1) as f64
 }

@@ -12,7 +12,7 @@ use crate::{
 };
 use planaria_kernel::{Intake, ItemId};
 use planaria_learn::Score;
-use std::{collections::VecDeque, path::PathBuf, sync::Arc};
+use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
 
 /// Versions that may wait for their evaluation; with more, training waits.
 const WAITING_MAX: usize = 2;
@@ -34,7 +34,11 @@ pub(crate) struct Deployment {
     pub(crate) step: u64,
     pub(crate) score: Arc<Score>,
     pub(crate) file: PathBuf,
+    /// Size of the file.
+    pub(crate) file_bytes: u64,
     pub(crate) weights_sha256: String,
+    /// Time of its evaluation, summed over the blocks.
+    pub(crate) evaluation_busy: Duration,
 }
 
 /// The version that is being evaluated or deployed.
@@ -44,6 +48,7 @@ struct Current {
     scores: Vec<Option<Score>>,
     /// All of them, once they are there.
     score: Option<Arc<Score>>,
+    busy: Duration,
 }
 
 /// Versions on their way to answering.
@@ -99,7 +104,7 @@ impl Evaluation {
             intake.accept(id(StageKind::Evaluate), ItemId(self.number * blocks + block));
         }
         let scores = vec![const { None }; blocks as usize];
-        self.current = Some(Current { version, scores, score: None });
+        self.current = Some(Current { version, scores, score: None, busy: Duration::ZERO });
     }
 
     pub(crate) fn block(&self, ordinal: u64, samples: &Samples) -> Block {
@@ -108,11 +113,18 @@ impl Evaluation {
     }
 
     /// Puts a block's score into its place; all together make a candidate.
-    pub(crate) fn scored(&mut self, ordinal: u64, score: Score, intake: &mut Intake<'_>) {
+    pub(crate) fn scored(
+        &mut self,
+        ordinal: u64,
+        score: Score,
+        busy: Duration,
+        intake: &mut Intake<'_>,
+    ) {
         let block = (ordinal % self.plan.test_blocks()) as usize;
         let classes = self.plan.network.classes();
         let current = self.current.as_mut().expect("a score belongs to the current version");
         current.scores[block] = Some(score);
+        current.busy += busy;
         if current.scores.iter().all(Option::is_some) {
             let mut total = Score::new(classes);
             current.scores.iter().flatten().for_each(|score| total.merge(score));
@@ -132,14 +144,23 @@ impl Evaluation {
     pub(crate) fn was_deployed(&mut self, deployed: Deployed, intake: &mut Intake<'_>) {
         let model = self.model();
         let current = self.current.take().expect("a version is deployed once");
-        let Deployed { file, weights_sha256 } = deployed;
+        let Deployed { file, file_bytes, weights_sha256 } = deployed;
         if self.files.len() >= FILES_KEPT {
             self.files.pop_front();
         }
         self.files.push_back(file.clone());
         let score = current.score.expect("only a scored version is deployed");
         let step = current.version.step;
-        self.deployed = Some(Deployment { model, step, score, file, weights_sha256 });
+        let evaluation_busy = current.busy;
+        self.deployed = Some(Deployment {
+            model,
+            step,
+            score,
+            file,
+            file_bytes,
+            weights_sha256,
+            evaluation_busy,
+        });
         self.number += 1;
         intake.raise_limit(id(StageKind::Predict), super::NO_LIMIT);
     }

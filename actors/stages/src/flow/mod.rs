@@ -15,7 +15,7 @@ pub(crate) use predictions::Reply;
 use crate::{
     kinds::{STAGES, StageKind},
     plan::Plan,
-    results::{BaselineResult, DeadLetter},
+    results::{ComparisonRow, DeadLetter},
     stage::{Outcome, Task},
 };
 use comparison::Comparison;
@@ -113,8 +113,8 @@ impl PipelineFlow {
     }
 
     /// The figures of the baselines that are done.
-    pub(crate) fn baselines(&self) -> Vec<BaselineResult> {
-        self.comparison.results()
+    pub(crate) fn compared(&self) -> Vec<ComparisonRow> {
+        self.comparison.rows()
     }
 
     /// Admits what has become possible, stage by stage.
@@ -190,7 +190,7 @@ impl Flow for PipelineFlow {
                 Ok(None) => {}
                 Err(reason) => self.fail(reason),
             },
-            Outcome::Evaluate(score) => self.evaluation.scored(ordinal, score, intake),
+            Outcome::Evaluate(score) => self.evaluation.scored(ordinal, score, done.busy, intake),
             Outcome::Deploy(deployed) => self.evaluation.was_deployed(deployed, intake),
             Outcome::Predict(answer) => self.predictions.answered(ordinal, answer),
             Outcome::Compare(outcome) => {
