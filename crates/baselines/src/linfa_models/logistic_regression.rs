@@ -20,7 +20,6 @@ const ALPHA: f64 = 100.0;
 
 /// Multinomial logistic regression. It begins at zero and draws nothing: the seed changes nothing.
 ///
-/// Equal bits twice on one machine; another processor's multiplication or `exp` may round differently.
 /// In `f64`: in `f32` the line search of L-BFGS finds no lower point, and the weights stay at zero without an error.
 pub(crate) struct LogisticRegression;
 

@@ -1,4 +1,6 @@
 //! Models of linfa, which computes on `ndarray` 0.16: here, and nowhere else, rows become its arrays.
+//!
+//! Equal bits twice on one machine; another processor's matrix products or `exp` may round differently.
 
 mod logistic_regression;
 mod linear_svm;
