@@ -1,5 +1,6 @@
 //! Nets that have a name.
 
+use crate::layer::{Build, batch_norm::BatchNorm, pair::Pair, residual::Residual};
 use crate::layer::{conv2d::Conv2d, dense::Dense, dropout::Dropout, flatten::Flatten};
 use crate::layer::{max_pool::MaxPool, relu::Relu};
 use crate::{LayerSpec, Shape};
@@ -18,9 +19,14 @@ pub struct Preset {
 /// 28 rows and columns of grey.
 const MNIST: Shape = Shape::Image { h: 28, w: 28, c: 1 };
 
+/// 32 rows and columns of colour.
+const CIFAR: Shape = Shape::Image { h: 32, w: 32, c: 3 };
+
 /// Every net that has a name.
 pub const PRESETS: &[Preset] = &[
     Preset { name: "mnist-cnn", input: MNIST, layers: mnist_cnn },
+    Preset { name: "lenet5", input: MNIST, layers: lenet5 },
+    Preset { name: "cifar-cnn", input: CIFAR, layers: cifar_cnn },
     Preset { name: "tiny-cnn", input: MNIST, layers: tiny_cnn },
 ];
 
@@ -42,6 +48,56 @@ fn mnist_cnn() -> Vec<LayerSpec> {
     ]
 }
 
+/// LeNet-5 with ReLU and max-pooling, and all maps of the first convolution in the second: 61,706
+/// parameters.
+///
+/// Source: LeCun et al., "Gradient-based learning applied to document recognition", 1998.
+fn lenet5() -> Vec<LayerSpec> {
+    vec![
+        Conv2d { padding: Pair::same(2), ..Conv2d::square(6, 5) }.into(),
+        Relu {}.into(),
+        MaxPool::example().into(),
+        Conv2d::square(16, 5).into(),
+        Relu {}.into(),
+        MaxPool::example().into(),
+        Flatten {}.into(),
+        Dense::new(120).into(),
+        Relu {}.into(),
+        Dense::new(84).into(),
+        Relu {}.into(),
+        Dense::new(10).into(),
+    ]
+}
+
+/// A small residual net for CIFAR-10, in the manner of ResNet-9: 483,370 parameters, and 1,216
+/// running statistics.
+fn cifar_cnn() -> Vec<LayerSpec> {
+    let block = |filters| {
+        let body = [normalised(filters), normalised(filters)].concat();
+        vec![Residual { body, shortcut: Vec::new() }.into()]
+    };
+    let pool = || vec![MaxPool::example().into()];
+    let end = vec![Flatten {}.into(), Dense::new(10).into()];
+    [
+        normalised(32),
+        normalised(64),
+        pool(),
+        block(64),
+        normalised(128),
+        pool(),
+        block(128),
+        pool(),
+        end,
+    ]
+    .concat()
+}
+
+/// A 3x3 convolution that keeps the image's sides, batch normalisation and ReLU.
+fn normalised(filters: usize) -> Vec<LayerSpec> {
+    let same = Conv2d { padding: Pair::same(1), bias: false, ..Conv2d::square(filters, 3) };
+    vec![same.into(), BatchNorm::default().into(), Relu {}.into()]
+}
+
 /// A net for tests: 2,530 parameters, a thousand images train in some ten milliseconds.
 fn tiny_cnn() -> Vec<LayerSpec> {
     vec![
@@ -54,4 +110,55 @@ fn tiny_cnn() -> Vec<LayerSpec> {
         Dense::new(16).into(),
         Dense::new(10).into(),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Network, Role};
+
+    /// The net, and how many parameters it has that are learnt.
+    fn network(name: &str) -> (Network, usize) {
+        let (input, layers) = Network::preset(name).unwrap();
+        let network = Network::new(input, &layers).unwrap();
+        let learnt = network.parameters().iter();
+        let learnt = learnt.filter(|spec| !matches!(spec.role, Role::Statistic { .. }));
+        let count = learnt.map(|spec| spec.len).sum();
+        (network, count)
+    }
+
+    #[test]
+    fn lenet5_has_the_parameters_of_its_model() {
+        let (network, learnt) = network("lenet5");
+        assert_eq!((network.parameter_count(), learnt), (61_706, 61_706));
+        assert_eq!(network.shapes()[5], Shape::Image { h: 5, w: 5, c: 16 });
+        let names: Vec<&str> = network.parameters().iter().map(|spec| spec.name.as_str()).collect();
+        let layers = ["0", "3", "7", "9", "11"];
+        let expected = layers.map(|layer| [format!("{layer}.weight"), format!("{layer}.bias")]);
+        assert_eq!(names, expected.concat());
+    }
+
+    #[test]
+    fn cifar_cnn_has_the_parameters_of_its_model() {
+        let (network, learnt) = network("cifar-cnn");
+        assert_eq!((network.parameter_count(), learnt), (484_586, 483_370));
+        let last_image = network.shapes()[network.shapes().len() - 3];
+        assert_eq!(last_image, Shape::Image { h: 4, w: 4, c: 128 });
+        let weights = network.parameters().iter().filter(|spec| spec.role == Role::Weight);
+        let names: Vec<&str> = weights.map(|spec| spec.name.as_str()).collect();
+        let expected = [
+            "0.weight",
+            "3.weight",
+            "7.body.0.weight",
+            "7.body.3.weight",
+            "8.weight",
+            "12.body.0.weight",
+            "12.body.3.weight",
+            "15.weight",
+        ];
+        assert_eq!(names, expected);
+        let norm = network.parameters().iter().filter(|spec| spec.name.starts_with("7.body.1."));
+        let norm: Vec<&str> = norm.map(|spec| &spec.name["7.body.1.".len()..]).collect();
+        assert_eq!(norm, ["weight", "bias", "running_mean", "running_var"]);
+    }
 }
