@@ -70,7 +70,7 @@ fn settings(folder: &Path) -> PipelineSettings {
                 Conv2d::square(2, 3).into(),
                 BatchNorm::default().into(),
                 Relu {}.into(),
-                MaxPool {}.into(),
+                MaxPool::default().into(),
                 Flatten {}.into(),
                 Dropout { rate: 0.25 }.into(),
                 Dense::new(3).into(),

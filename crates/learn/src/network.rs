@@ -308,7 +308,7 @@ mod tests {
             Conv2d::square(3, 3).into(),
             Relu {}.into(),
             Relu {}.into(),
-            MaxPool {}.into(),
+            MaxPool::default().into(),
             Flatten {}.into(),
             Dense::new(2).into(),
         ];
@@ -355,7 +355,7 @@ mod tests {
             (image(3, 2, 1), vec![convolution(1)], "at least 3x3, but gets 3x2x1"),
             (
                 image(8, 8, 1),
-                vec![flatten.clone(), MaxPool {}.into()],
+                vec![flatten.clone(), MaxPool::default().into()],
                 "layer 1 (max-pool) needs an image, but gets 64",
             ),
             (

@@ -391,7 +391,7 @@ fn a_small_net_learns_a_separable_set_and_comes_to_the_same_bits_twice() {
     let layers: [LayerSpec; 6] = [
         Conv2d::square(4, 3).into(),
         Relu {}.into(),
-        MaxPool {}.into(),
+        MaxPool::default().into(),
         Flatten {}.into(),
         Dropout { rate: 0.1 }.into(),
         Dense::new(4).into(),
@@ -424,7 +424,7 @@ proptest! {
         let layer = |kind: usize| -> LayerSpec { match kind {
             0 => Conv2d::square(filters, 3).into(),
             1 => Relu {}.into(),
-            2 => MaxPool {}.into(),
+            2 => MaxPool::default().into(),
             3 => BatchNorm::default().into(),
             4 => Residual { body: vec![Relu {}.into()], shortcut: vec![] }.into(),
             _ => Dropout { rate: 0.3 }.into(),

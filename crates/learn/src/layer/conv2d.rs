@@ -97,8 +97,12 @@ impl Conv2d {
         }
     }
 
-    /// The sizes for the net's current image.
-    fn sizes(&self, net: &Builder) -> Result<ConvSizes, ShapeError> {
+    /// The sizes for images of `[h, w, c]`.
+    pub(crate) fn sizes(
+        &self,
+        net: &Builder,
+        [h, w, c]: [usize; 3],
+    ) -> Result<ConvSizes, ShapeError> {
         let Conv2d { filters: f, kernel, stride, padding, dilation, groups, .. } = *self;
         let counts = [
             (f, "filters"),
@@ -112,17 +116,16 @@ impl Conv2d {
                 return Err(net.problem(Problem::Zero { what }));
             }
         }
-        let [h, w, c] = net.image(one())?;
         let (kernel, stride, padding, dilation) = (kernel.0, stride.0, padding.0, dilation.0);
         let sizes = ConvSizes { h, w, c, f, kernel, stride, padding, dilation, groups };
         for axis in [0, 1] {
             self.check_axis(net, axis)?;
         }
-        let [rows, columns] = [0, 1].map(|axis| {
-            let reach = sizes.reach(axis);
-            reach.saturating_sub(2 * padding[axis])
-        });
-        net.image(Pair([rows, columns]))?;
+        let least = [0, 1].map(|axis| sizes.reach(axis).saturating_sub(2 * padding[axis]));
+        if h < least[0] || w < least[1] {
+            let (found, least) = (net.shape(), format!("{}x{}", least[0], least[1]));
+            return Err(net.problem(Problem::TooSmall { found, least }));
+        }
         for (channels, what) in [(c, "channels"), (f, "filters")] {
             if !channels.is_multiple_of(groups) {
                 return Err(net.problem(Problem::Groups { groups, channels, what }));
@@ -159,7 +162,7 @@ impl Build for Conv2d {
     }
 
     fn build(&self, net: &mut Builder) -> Result<(), ShapeError> {
-        let sizes = self.sizes(net)?;
+        let sizes = self.sizes(net, net.image(one())?)?;
         let output = Shape::Image { h: sizes.oh(), w: sizes.ow(), c: sizes.f };
         if let Some(layer) = Conv2dWinograd::new(sizes, self.bias) {
             net.map(layer, output)
@@ -171,10 +174,9 @@ impl Build for Conv2d {
     }
 }
 
-/// The tensors of any convolution.
-pub(crate) fn tensors(sizes: ConvSizes, bias: bool) -> Vec<Tensor> {
-    let [kh, kw] = sizes.kernel;
-    let (shape, fan_in) = (vec![kh, kw, sizes.group_c(), sizes.f], sizes.depth());
+/// The tensors of any convolution; `places`: the axes of a kernel.
+pub(crate) fn tensors(sizes: ConvSizes, places: &[usize], bias: bool) -> Vec<Tensor> {
+    let (shape, fan_in) = ([places, &[sizes.group_c(), sizes.f]].concat(), sizes.depth());
     let mut tensors = vec![Tensor::weight(shape, fan_in, Layout::Convolution)];
     tensors.extend(bias.then(|| Tensor::bias(sizes.f, fan_in)));
     tensors

@@ -12,7 +12,7 @@ use super::step::{
 use crate::compute_kernels::convolution::{self, ConvSizes};
 use crate::compute_kernels::{depthwise, elementwise};
 use crate::pulse::Stopped;
-use ndarray::Ix4;
+use ndarray::IxDyn;
 
 /// The plan for images of one shape.
 #[derive(Debug)]
@@ -21,19 +21,26 @@ pub(crate) struct Conv2dDepthwise {
     bias: bool,
     /// ReLU on the way out.
     clamp: bool,
+    /// The first axis of a kernel that tensors have: 1 for sequences, which have no rows.
+    first_axis: usize,
 }
 
 impl Conv2dDepthwise {
     /// The plan, or `None` for sizes that do not fit.
     pub(crate) fn new(sizes: ConvSizes, bias: bool) -> Option<Self> {
         let fits = sizes.groups == sizes.c && sizes.f == sizes.c && sizes.c > 1;
-        fits.then_some(Conv2dDepthwise { sizes, bias, clamp: false })
+        fits.then_some(Conv2dDepthwise { sizes, bias, clamp: false, first_axis: 0 })
+    }
+
+    /// The same for sequences, which are images of one row.
+    pub(crate) fn of_sequences(self) -> Self {
+        Conv2dDepthwise { first_axis: 1, ..self }
     }
 }
 
 impl Layer for Conv2dDepthwise {
     fn tensors(&self) -> Vec<Tensor> {
-        tensors(self.sizes, self.bias)
+        tensors(self.sizes, &self.sizes.kernel[self.first_axis..], self.bias)
     }
 
     fn memory(&self, _batch: usize) -> Memory {
@@ -75,7 +82,7 @@ impl Layer for Conv2dDepthwise {
     fn backward(&self, pass: &mut Pass, call: Backward, own: &mut Own) -> Result<(), Stopped> {
         let Backward { x, dy, mut dx, dw } = call;
         let (sizes, w) = (self.sizes, pass.weights.slice(0));
-        let (dw, db) = dw.weight_and_bias::<Ix4>();
+        let (dw, db) = dw.weight_and_bias::<IxDyn>();
         let dw = slice_mut(dw);
         let middle = own.scratch.len() / 2;
         let (margined, d_margined) = own.scratch.split_at_mut(middle);

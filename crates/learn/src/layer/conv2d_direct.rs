@@ -22,7 +22,7 @@ use crate::compute_kernels::convolution::{self, ConvSizes};
 use crate::compute_kernels::elementwise;
 use crate::compute_kernels::matrix::{Product, Start, plain};
 use crate::pulse::Stopped;
-use ndarray::{ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3, Ix4, ShapeBuilder, s};
+use ndarray::{ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3, IxDyn, ShapeBuilder, s};
 
 /// The plan for images of one shape.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub(crate) struct Conv2dDirect {
     bias: bool,
     /// ReLU on the way out.
     clamp: bool,
+    /// The first axis of a kernel that tensors have: 1 for sequences, which have no rows.
+    first_axis: usize,
 }
 
 impl Conv2dDirect {
@@ -40,7 +42,12 @@ impl Conv2dDirect {
             // All pixels in one row: a single product.
             (sizes.h, sizes.w) = (1, sizes.h * sizes.w);
         }
-        Conv2dDirect { sizes, bias, clamp: false }
+        Conv2dDirect { sizes, bias, clamp: false, first_axis: 0 }
+    }
+
+    /// The same for sequences, which are images of one row.
+    pub(crate) fn of_sequences(self) -> Self {
+        Conv2dDirect { first_axis: 1, ..self }
     }
 
     /// The parts of a patch that are neighbours in the image: how many numbers each has, and how
@@ -165,7 +172,7 @@ fn view(x: &[f32], shape: [usize; 3], strides: (usize, usize, usize)) -> ArrayVi
 
 impl Layer for Conv2dDirect {
     fn tensors(&self) -> Vec<Tensor> {
-        tensors(self.sizes, self.bias)
+        tensors(self.sizes, &self.sizes.kernel[self.first_axis..], self.bias)
     }
 
     fn memory(&self, _batch: usize) -> Memory {
@@ -223,7 +230,7 @@ impl Layer for Conv2dDirect {
 
     fn backward(&self, pass: &mut Pass, call: Backward, own: &mut Own) -> Result<(), Stopped> {
         let Backward { x, dy, mut dx, dw } = call;
-        let (dw, db) = dw.weight_and_bias::<Ix4>();
+        let (dw, db) = dw.weight_and_bias::<IxDyn>();
         let (oh, ow, f) = (self.sizes.oh(), self.sizes.ow(), self.sizes.f);
         let dw = dw.into_shape_with_order((self.sizes.depth(), f));
         let mut dw = dw.expect("a gradient is contiguous");

@@ -95,7 +95,7 @@ fn add_filter_gradient(
 
 impl Layer for Conv2dWinograd {
     fn tensors(&self) -> Vec<Tensor> {
-        tensors(self.sizes, self.bias)
+        tensors(self.sizes, &self.sizes.kernel, self.bias)
     }
 
     fn memory(&self, batch: usize) -> Memory {

@@ -1,32 +1,65 @@
-//! 2x2 max-pooling: `x [H, W, C]` gives `y [H / 2, W / 2, C]`, rounded down; a last odd row or
-//! column has no effect.
+//! Max-pooling: `x [H, W, C]` gives `y [OH, OW, C]`, the greatest of each window; what does not fill
+//! a last window has no effect.
 //!
-//! Of equal values the first, row by row, gets the gradient, as in PyTorch.
+//! Of equal values the first, row by row, gets the gradient, as in PyTorch. 2x2 windows side by side
+//! have a way of their own, and a convolution before them may pool as it writes.
 
 use super::Build;
 use super::pair::Pair;
 use super::step::{
     Backward, Layer, Memory, Own, Pass, Rows, Samples, SamplesMut, slice, slice_mut,
 };
+use super::window_pool::{self, Pooling, WindowPool};
 use crate::builder::Builder;
 use crate::compute_kernels::pooling::{self, Cells, Pooled};
+use crate::compute_kernels::windows::Windows;
 use crate::pulse::Stopped;
-use crate::shape::{Shape, ShapeError};
+use crate::shape::ShapeError;
 use serde::{Deserialize, Serialize};
 
-/// The settings of max-pooling.
+/// The settings of max-pooling, with PyTorch's defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MaxPool {}
+#[serde(deny_unknown_fields, default)]
+pub struct MaxPool {
+    /// Rows and columns of a window.
+    #[serde(skip_serializing_if = "is_two")]
+    pub kernel: Pair,
+    /// How far windows are apart; as far as they are large when it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stride: Option<Pair>,
+    /// Rows and columns on each side of the image that are never the greatest, at most half of a
+    /// window.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub padding: Pair,
+}
+
+fn is_two(value: &Pair) -> bool {
+    *value == Pair::same(2)
+}
+
+fn is_zero(value: &Pair) -> bool {
+    *value == Pair::same(0)
+}
+
+impl Default for MaxPool {
+    fn default() -> Self {
+        MaxPool { kernel: Pair::same(2), stride: None, padding: Pair::same(0) }
+    }
+}
 
 impl Build for MaxPool {
     fn example() -> Self {
-        MaxPool {}
+        MaxPool::default()
     }
 
     fn build(&self, net: &mut Builder) -> Result<(), ShapeError> {
-        let [h, w, c] = net.image(Pair::same(2))?;
-        let output = Shape::Image { h: h / 2, w: w / 2, c };
+        let stride = self.stride.unwrap_or(self.kernel);
+        let windows = window_pool::fit(net, self.kernel, stride, self.padding)?;
+        let output = window_pool::output(windows);
+        let Windows { h, w, c, kernel, stride, padding } = windows;
+        if (kernel, stride, padding) != ([2, 2], [2, 2], [0, 0]) {
+            return net.map(WindowPool::new(windows, Pooling::Max), output);
+        }
         if net.pool_last(output) {
             return Ok(());
         }
@@ -34,7 +67,7 @@ impl Build for MaxPool {
     }
 }
 
-/// The plan for images of one shape.
+/// The plan of 2x2 windows side by side for images of one shape.
 #[derive(Debug)]
 struct MaxPoolPlan {
     cells: Cells,
@@ -92,14 +125,18 @@ impl Layer for MaxPoolPlan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Shape;
     use crate::compute_kernels::{Isa, reference};
     use crate::layer::gradient_check::{array, check_layer};
     use ndarray::Array3;
 
     #[test]
     fn max_pool_has_the_gradient_of_finite_differences() {
-        check_layer(Shape::Image { h: 4, w: 6, c: 3 }, MaxPool {}.into());
-        check_layer(Shape::Image { h: 5, w: 7, c: 17 }, MaxPool {}.into());
+        check_layer(Shape::Image { h: 4, w: 6, c: 3 }, MaxPool::default().into());
+        check_layer(Shape::Image { h: 5, w: 7, c: 17 }, MaxPool::default().into());
+        let stride = Some(Pair([2, 1]));
+        let overlapping = MaxPool { kernel: Pair([3, 2]), stride, padding: Pair::same(1) };
+        check_layer(Shape::Image { h: 5, w: 4, c: 5 }, overlapping.into());
     }
 
     #[test]

@@ -9,7 +9,11 @@ pub mod conv2d;
 pub(crate) mod conv2d_direct;
 pub(crate) mod conv2d_depthwise;
 pub(crate) mod conv2d_winograd;
+pub mod conv1d;
 pub mod max_pool;
+pub mod average_pool;
+pub mod global_pool;
+pub(crate) mod window_pool;
 pub mod dense;
 pub mod batch_norm;
 pub mod layer_norm;
@@ -40,7 +44,10 @@ use serde::{Deserialize, Serialize};
 
 layers! {
     "conv2d" => conv2d::Conv2d,
+    "conv1d" => conv1d::Conv1d,
     "max-pool" => max_pool::MaxPool,
+    "average-pool" => average_pool::AveragePool,
+    "global-pool" => global_pool::GlobalPool,
     "dense" => dense::Dense,
     "batch-norm" => batch_norm::BatchNorm,
     "layer-norm" => layer_norm::LayerNorm,

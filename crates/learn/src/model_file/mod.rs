@@ -177,7 +177,7 @@ mod tests {
         let layers: [LayerSpec; 6] = [
             Conv2d::square(3, 3).into(),
             Relu {}.into(),
-            MaxPool {}.into(),
+            MaxPool::default().into(),
             Flatten {}.into(),
             Dense::new(4).into(),
             Dense::new(2).into(),
