@@ -32,13 +32,11 @@ pub(crate) mod winograd_pooled;
 pub(crate) mod winograd_filters;
 mod winograd_points;
 pub(crate) mod pooling;
-#[allow(dead_code)] // The layers that call it are being written.
 pub(crate) mod windows;
 pub(crate) mod elementwise;
 mod functions;
 pub(crate) mod activation;
 pub(crate) mod rows;
-#[allow(dead_code)] // The layers that call it are being written.
 pub(crate) mod normalisation;
 pub(crate) mod draws;
 pub(crate) mod update;

@@ -1,15 +1,14 @@
 //! Statistics of channels and their normalisation: batch norm.
 //!
-//! `x` is `[rows, C]`: every pixel of every image is a row. A channel's sum runs over blocks of
-//! [`BLOCK`] rows, in f32 within a block and in f64 over the blocks, always in the order of the
-//! rows. Call the doors image by image, in the order of the images.
+//! `x` is `[rows, C]`: every pixel of an image is a row. A channel's sum runs over the rows of blocks
+//! of [`BLOCK`] rows, and then over the blocks, always in their order.
 //!
 //! Source: Ioffe and Szegedy, "Batch normalization", arXiv:1502.03167.
 
 use super::arithmetic::Arithmetic;
 use super::{Isa, compile};
 
-/// Rows that are summed in f32: few, so that the error stays that of single numbers.
+/// Rows that are summed by themselves: few, so that the error stays that of single numbers.
 const BLOCK: usize = 64;
 
 /// Channels that are summed together, in registers.
@@ -19,32 +18,32 @@ const WIDTH: usize = 64;
 ///
 /// # Panics
 /// When rows are not whole.
-pub(crate) fn add_sums(isa: Isa, x: &[f32], sums: &mut [f64]) {
+pub(crate) fn add_sums(isa: Isa, x: &[f32], sums: &mut [f32]) {
     check_rows(x.len(), sums.len());
     let task = (x, sums);
-    compile!(isa, sums_kernel(task => (&[f32], &mut [f64])));
+    compile!(isa, sums_kernel(task => (&[f32], &mut [f32])));
 }
 
 /// Adds to `sums [C]` the squares `(x - mean)^2` of the rows of `x [rows, C]`.
 ///
 /// # Panics
 /// When rows are not whole, or `mean` has not `C` numbers.
-pub(crate) fn add_squares(isa: Isa, x: &[f32], mean: &[f32], sums: &mut [f64]) {
+pub(crate) fn add_squares(isa: Isa, x: &[f32], mean: &[f32], sums: &mut [f32]) {
     check_rows(x.len(), sums.len());
     assert_eq!(mean.len(), sums.len(), "a channel has a mean");
     let task = (x, mean, sums);
-    compile!(isa, squares_kernel(task => (&[f32], &[f32], &mut [f64])));
+    compile!(isa, squares_kernel(task => (&[f32], &[f32], &mut [f32])));
 }
 
 /// Adds to `sums [C]` the products `dy (x - mean)` of the rows.
 ///
 /// # Panics
 /// When rows are not whole or lengths disagree.
-pub(crate) fn add_products(isa: Isa, x: &[f32], mean: &[f32], dy: &[f32], sums: &mut [f64]) {
+pub(crate) fn add_products(isa: Isa, x: &[f32], mean: &[f32], dy: &[f32], sums: &mut [f32]) {
     check_rows(x.len(), sums.len());
     assert!(mean.len() == sums.len() && dy.len() == x.len(), "all are for the rows' channels");
     let task = (x, mean, dy, sums);
-    compile!(isa, products_kernel(task => (&[f32], &[f32], &[f32], &mut [f64])));
+    compile!(isa, products_kernel(task => (&[f32], &[f32], &[f32], &mut [f32])));
 }
 
 /// Writes `y = x * factor + summand` with one factor and summand a channel; `clamp` replaces
@@ -67,20 +66,15 @@ pub(crate) struct Channels<'a> {
     pub(crate) clamp: bool,
 }
 
-/// One coefficient a channel for the gradient, the input and one alone.
-pub(crate) type Coefficients<'a> = [&'a [f32]; 3];
-
-/// Writes `dx = a dy + b x + c` with coefficients for each channel: what batch norm's backward pass
-/// comes to.
+/// Subtracts `x * slope + offset` from `dx`, with one slope and offset a channel.
 ///
 /// # Panics
 /// When rows are not whole or lengths disagree.
-pub(crate) fn combine(isa: Isa, [a, b, c]: Coefficients, dy: &[f32], x: &[f32], dx: &mut [f32]) {
-    check_rows(x.len(), a.len());
-    assert!(b.len() == a.len() && c.len() == a.len(), "a channel has three coefficients");
-    assert!(dy.len() == x.len() && dx.len() == x.len(), "all have one shape");
-    let task = ([a, b, c], dy, x, dx);
-    compile!(isa, combine_kernel(task => (Coefficients, &[f32], &[f32], &mut [f32])));
+pub(crate) fn subtract_line(isa: Isa, x: &[f32], slope: &[f32], offset: &[f32], dx: &mut [f32]) {
+    check_rows(x.len(), slope.len());
+    assert!(slope.len() == offset.len() && x.len() == dx.len(), "lengths agree");
+    let task = (x, slope, offset, dx);
+    compile!(isa, subtract_line_kernel(task => (&[f32], &[f32], &[f32], &mut [f32])));
 }
 
 fn check_rows(len: usize, channels: usize) {
@@ -90,7 +84,7 @@ fn check_rows(len: usize, channels: usize) {
 /// Adds `f(row, channel, sum)` over all rows to the sums: the numbers of `channels` from `first` on
 /// are `width` neighbours in a row.
 #[inline(always)]
-fn add_blocks(sums: &mut [f64], rows: usize, f: impl Fn(usize, usize, &mut [f32])) {
+fn add_blocks(sums: &mut [f32], rows: usize, f: impl Fn(usize, usize, &mut [f32])) {
     let channels = sums.len();
     for block in (0..rows).step_by(BLOCK) {
         let end = rows.min(block + BLOCK);
@@ -107,14 +101,14 @@ fn add_blocks(sums: &mut [f64], rows: usize, f: impl Fn(usize, usize, &mut [f32]
                 }
             }
             for (sum, &partial) in sums[first..first + width].iter_mut().zip(&partial) {
-                *sum += f64::from(partial);
+                *sum += partial;
             }
         }
     }
 }
 
 #[inline(always)]
-fn sums_kernel<A: Arithmetic>((x, sums): (&[f32], &mut [f64])) {
+fn sums_kernel<A: Arithmetic>((x, sums): (&[f32], &mut [f32])) {
     let channels = sums.len();
     add_blocks(sums, x.len() / channels, |row, first, partial| {
         let x = &x[row * channels + first..][..partial.len()];
@@ -125,7 +119,7 @@ fn sums_kernel<A: Arithmetic>((x, sums): (&[f32], &mut [f64])) {
 }
 
 #[inline(always)]
-fn squares_kernel<A: Arithmetic>((x, mean, sums): (&[f32], &[f32], &mut [f64])) {
+fn squares_kernel<A: Arithmetic>((x, mean, sums): (&[f32], &[f32], &mut [f32])) {
     let channels = sums.len();
     add_blocks(sums, x.len() / channels, |row, first, partial| {
         let x = &x[row * channels + first..][..partial.len()];
@@ -137,7 +131,7 @@ fn squares_kernel<A: Arithmetic>((x, mean, sums): (&[f32], &[f32], &mut [f64])) 
 }
 
 #[inline(always)]
-fn products_kernel<A: Arithmetic>((x, mean, dy, sums): (&[f32], &[f32], &[f32], &mut [f64])) {
+fn products_kernel<A: Arithmetic>((x, mean, dy, sums): (&[f32], &[f32], &[f32], &mut [f32])) {
     let channels = sums.len();
     add_blocks(sums, x.len() / channels, |row, first, partial| {
         let x = &x[row * channels + first..][..partial.len()];
@@ -163,15 +157,12 @@ fn scale_kernel<A: Arithmetic>((channels, x, y): (Channels, &[f32], &mut [f32]))
 }
 
 #[inline(always)]
-fn combine_kernel<A: Arithmetic>(
-    ([a, b, c], dy, x, dx): (Coefficients, &[f32], &[f32], &mut [f32]),
+fn subtract_line_kernel<A: Arithmetic>(
+    (x, slope, offset, dx): (&[f32], &[f32], &[f32], &mut [f32]),
 ) {
-    let channels = a.len();
-    let rows = dy.chunks_exact(channels).zip(x.chunks_exact(channels));
-    for ((dy, x), dx) in rows.zip(dx.chunks_exact_mut(channels)) {
-        for channel in 0..channels {
-            let rest = A::mul_add(b[channel], x[channel], c[channel]);
-            dx[channel] = A::mul_add(a[channel], dy[channel], rest);
+    for (x, dx) in x.chunks_exact(slope.len()).zip(dx.chunks_exact_mut(slope.len())) {
+        for ((dx, &x), (&slope, &offset)) in dx.iter_mut().zip(x).zip(slope.iter().zip(offset)) {
+            *dx -= A::mul_add(x, slope, offset);
         }
     }
 }
@@ -188,8 +179,9 @@ mod tests {
             .collect()
     }
 
-    fn near(got: &[f64], want: &[f64], what: &str) {
-        for (got, want) in got.iter().zip(want) {
+    fn near(got: &[f32], want: &[f64], what: &str) {
+        for (&got, want) in got.iter().zip(want) {
+            let got = f64::from(got);
             assert!((got - want).abs() <= 1e-5 * (1.0 + want.abs()), "{what}: {got} for {want}");
         }
     }
@@ -218,11 +210,11 @@ mod tests {
     }
 
     #[test]
-    fn channels_are_scaled_and_combined_each_by_its_own_numbers() {
+    fn channels_are_scaled_each_by_its_own_numbers() {
         for isa in Isa::available() {
             for [rows, channels] in [[1, 1], [4, 7], [3, 40]] {
                 let (x, dy) = (numbers(rows * channels, 1), numbers(rows * channels, 2));
-                let [a, b, c] = [3, 4, 5].map(|seed| numbers(channels, seed));
+                let [a, b] = [3, 4].map(|seed| numbers(channels, seed));
                 for clamp in [false, true] {
                     let mut y = vec![9.0; x.len()];
                     scale(isa, Channels { factor: &a, summand: &b, clamp }, &x, &mut y);
@@ -232,11 +224,10 @@ mod tests {
                         assert!((y - want).abs() < 1e-6, "{isa:?} {y} for {want}");
                     }
                 }
-                let mut dx = vec![9.0; x.len()];
-                combine(isa, [&a, &b, &c], &dy, &x, &mut dx);
+                let mut dx = dy.clone();
+                subtract_line(isa, &x, &a, &b, &mut dx);
                 for (at, &dx) in dx.iter().enumerate() {
-                    let channel = at % channels;
-                    let want = a[channel] * dy[at] + b[channel] * x[at] + c[channel];
+                    let want = dy[at] - (a[at % channels] * x[at] + b[at % channels]);
                     assert!((dx - want).abs() < 1e-6, "{isa:?} {dx} for {want}");
                 }
             }

@@ -131,17 +131,16 @@ fn avx2_and_avx512_give_the_same_bits_number_by_number() {
 fn avx2_and_avx512_give_the_same_bits_in_norms_and_rows() {
     let (x, dy, factors) = (numbers(70 * 100, 1), numbers(70 * 100, 2), numbers(100, 3));
     check("channels", |isa| {
-        let mut sums = vec![0.0f64; 100];
-        normalisation::add_sums(isa, &x, &mut sums);
-        normalisation::add_squares(isa, &x, &factors, &mut sums);
-        normalisation::add_products(isa, &x, &factors, &dy, &mut sums);
-        let mut found: Vec<f32> = sums.iter().map(|&sum| sum as f32).collect();
+        let mut found = vec![0.0; 100];
+        normalisation::add_sums(isa, &x, &mut found);
+        normalisation::add_squares(isa, &x, &factors, &mut found);
+        normalisation::add_products(isa, &x, &factors, &dy, &mut found);
         let mut y = x.clone();
         let (factor, summand) = (&factors[..], &dy[..100]);
         let channels = normalisation::Channels { factor, summand, clamp: false };
         normalisation::scale(isa, channels, &x, &mut y);
         found.extend(&y);
-        normalisation::combine(isa, [&factors, summand, &x[..100]], &dy, &x, &mut y);
+        normalisation::subtract_line(isa, &dy, factor, summand, &mut y);
         found.extend(&y);
         found
     });

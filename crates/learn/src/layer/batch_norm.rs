@@ -19,6 +19,7 @@ use super::step::{
 };
 use crate::Isa;
 use crate::builder::Builder;
+use crate::compute_kernels::normalisation::{self, Channels};
 use crate::network::Role;
 use crate::pulse::Stopped;
 use crate::shape::{Problem, ShapeError};
@@ -57,7 +58,8 @@ impl Build for BatchNorm {
         }
         let (places, channels) = net.shape().places_and_channels();
         let sizes = Sizes { places, channels };
-        let normalise = Normalise { sizes, layout: net.channels_layout(), momentum, epsilon };
+        let normalise =
+            Normalise { sizes, layout: net.channels_layout(), momentum, epsilon, clamp: false };
         if net.training() {
             net.in_place(Observe(sizes))?;
             net.map_after_all(normalise)
@@ -126,15 +128,9 @@ impl InPlace for Observe {
             let x = slice(x);
             mean.fill(0.0);
             deviations.fill(0.0);
-            for x in x.chunks_exact(channels) {
-                mean.iter_mut().zip(x).for_each(|(mean, x)| *mean += x);
-            }
+            normalisation::add_sums(pass.isa, x, mean);
             mean.iter_mut().for_each(|mean| *mean /= places as f32);
-            for x in x.chunks_exact(channels) {
-                for ((sum, x), mean) in deviations.iter_mut().zip(x).zip(&*mean) {
-                    *sum += (x - mean) * (x - mean);
-                }
-            }
+            normalisation::add_squares(pass.isa, x, mean, deviations);
             // `sample` samples before this one, each of as many places.
             let weight = 1.0 / (sample + 1) as f32;
             let cross = (sample * places) as f32 * weight;
@@ -163,12 +159,7 @@ impl InPlace for Observe {
             offset[channel] = factor * sums.d_bias[channel] - slope[channel] * sums.mean[channel];
         }
         for (x, dx) in x.outer_iter().zip(dx.outer_iter_mut()) {
-            let rows = slice(x).chunks_exact(channels);
-            for (x, dx) in rows.zip(slice_mut(dx).chunks_exact_mut(channels)) {
-                for channel in 0..channels {
-                    dx[channel] -= x[channel] * slope[channel] + offset[channel];
-                }
-            }
+            normalisation::subtract_line(pass.isa, slice(x), slope, offset, slice_mut(dx));
         }
     }
 }
@@ -180,6 +171,8 @@ struct Normalise {
     layout: Layout,
     momentum: f32,
     epsilon: f32,
+    /// ReLU on the way out.
+    clamp: bool,
 }
 
 impl Normalise {
@@ -217,6 +210,11 @@ impl Layer for Normalise {
         true
     }
 
+    fn clamp_output(&mut self) -> bool {
+        self.clamp = true;
+        true
+    }
+
     fn forward(
         &self,
         pass: &mut Pass,
@@ -241,7 +239,9 @@ impl Layer for Normalise {
             offset[channel] = bias[channel] - sums.mean[channel] * sums.factor[channel];
         }
         for (x, y) in x.outer_iter().zip(y.outer_iter_mut()) {
-            rescale(slice(x), sums.factor, &offset[..channels], slice_mut(y));
+            let summand = &offset[..channels];
+            let channels = Channels { factor: sums.factor, summand, clamp: self.clamp };
+            normalisation::scale(pass.isa, channels, slice(x), slice_mut(y));
             pass.beat.work(x.len())?;
         }
         Ok(())
@@ -255,24 +255,22 @@ impl Layer for Normalise {
 
     fn backward(&self, pass: &mut Pass, call: Backward, own: &mut Own) -> Result<(), Stopped> {
         let channels = self.sizes.channels;
-        let (sums, _) = self.sizes.sums(own);
+        let (sums, scratch) = self.sizes.sums(own);
+        let (products, zeros) = scratch.split_at_mut(channels);
+        zeros.fill(0.0);
         let Backward { x, dy, mut dx, .. } = call;
         for (row, (x, dy)) in x.outer_iter().zip(dy.outer_iter()).enumerate() {
-            let rows = slice(x).chunks_exact(channels).zip(slice(dy).chunks_exact(channels));
-            for (x, dy) in rows {
-                for channel in 0..channels {
-                    let normal = (x[channel] - sums.mean[channel]) * sums.spread[channel];
-                    sums.d_bias[channel] += dy[channel];
-                    sums.d_weight[channel] += dy[channel] * normal;
-                }
+            let (x, dy) = (slice(x), slice(dy));
+            normalisation::add_sums(pass.isa, dy, sums.d_bias);
+            products.fill(0.0);
+            normalisation::add_products(pass.isa, x, sums.mean, dy, products);
+            let products = products.iter().zip(&*sums.spread);
+            for (sum, (product, spread)) in sums.d_weight.iter_mut().zip(products) {
+                *sum += product * spread;
             }
             if let Some(dx) = &mut dx {
-                let rows = slice_mut(dx.row_mut(row)).chunks_exact_mut(channels);
-                for (dx, dy) in rows.zip(slice(dy).chunks_exact(channels)) {
-                    for channel in 0..channels {
-                        dx[channel] = dy[channel] * sums.factor[channel];
-                    }
-                }
+                let channels = Channels { factor: sums.factor, summand: zeros, clamp: false };
+                normalisation::scale(pass.isa, channels, dy, slice_mut(dx.row_mut(row)));
             }
             pass.beat.work(2 * x.len())?;
         }
@@ -312,6 +310,11 @@ impl Layer for Rescale {
         false
     }
 
+    fn clamp_output(&mut self) -> bool {
+        self.0.clamp = true;
+        true
+    }
+
     fn prepare(&self, _isa: Isa, weights: Weights, _training: bool, prepared: &mut [f32]) {
         let channels = self.0.sizes.channels;
         for channel in 0..channels {
@@ -327,9 +330,10 @@ impl Layer for Rescale {
         mut y: SamplesMut,
         _own: &mut Own,
     ) -> Result<(), Stopped> {
-        let (factor, offset) = pass.prepared.split_at(self.0.sizes.channels);
+        let (factor, summand) = pass.prepared.split_at(self.0.sizes.channels);
+        let channels = Channels { factor, summand, clamp: self.0.clamp };
         for (x, y) in x.outer_iter().zip(y.outer_iter_mut()) {
-            rescale(slice(x), factor, offset, slice_mut(y));
+            normalisation::scale(pass.isa, channels, slice(x), slice_mut(y));
             pass.beat.work(x.len())?;
         }
         Ok(())
@@ -337,16 +341,6 @@ impl Layer for Rescale {
 
     fn backward(&self, _pass: &mut Pass, _call: Backward, _own: &mut Own) -> Result<(), Stopped> {
         unreachable!("a plan for predictions has no way back")
-    }
-}
-
-/// `y = x * factor + offset`, channel by channel.
-fn rescale(x: &[f32], factor: &[f32], offset: &[f32], y: &mut [f32]) {
-    let channels = factor.len();
-    for (x, y) in x.chunks_exact(channels).zip(y.chunks_exact_mut(channels)) {
-        for channel in 0..channels {
-            y[channel] = x[channel] * factor[channel] + offset[channel];
-        }
     }
 }
 
