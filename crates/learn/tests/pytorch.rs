@@ -6,13 +6,22 @@
 
 use ndarray::Array2;
 use planaria_learn::{
-    Adam, Isa, LayerSpec, Loss, Network, Optimiser, ParameterSlice, Predictor, Sgd, Shard, Targets,
-    TrainingStep, model_file,
+    Adam, Isa, LAYERS, LayerSpec, Loss, Network, Optimiser, ParameterSlice, Predictor, Sgd, Shard,
+    Targets, TrainingStep, model_file,
 };
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+/// Nets of which the optimisers' steps are compared, too.
 const NETS: [&str; 3] = ["direct", "winograd", "pool-first"];
+
+/// Nets of which gradients and predictions are: with the others they have every layer.
+const LAYER_NETS: [&str; 6] = ["blocks", "convolutions", "smooth", "pools", "text", "text-mean"];
+
+fn all_nets() -> impl Iterator<Item = &'static str> {
+    NETS.into_iter().chain(LAYER_NETS)
+}
 
 fn data(name: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name);
@@ -85,7 +94,7 @@ fn samples(values: &Value) -> (Vec<f32>, Vec<u8>) {
 
 #[test]
 fn gradients_of_small_nets_are_those_of_pytorch() {
-    for name in NETS {
+    for name in all_nets() {
         let values = values(&format!("{name}.json"));
         let (images, labels) = samples(&values);
         let (_, expected) = read(&format!("{name}.gradient.safetensors"));
@@ -97,7 +106,9 @@ fn gradients_of_small_nets_are_those_of_pytorch() {
             for spec in network.parameters() {
                 let range = spec.offset..spec.offset + spec.len;
                 let what = format!("{name} {isa:?} {}", spec.name);
-                assert_near(&found[range.clone()], &expected[range], 2e-5, &what);
+                // Batch norm of few samples enlarges what rounding has spoilt.
+                let error = if NETS.contains(&name) { 2e-5 } else { 5e-5 };
+                assert_near(&found[range.clone()], &expected[range], error, &what);
             }
         }
     }
@@ -105,7 +116,7 @@ fn gradients_of_small_nets_are_those_of_pytorch() {
 
 #[test]
 fn predictions_of_small_nets_are_those_of_pytorch() {
-    for name in NETS {
+    for name in all_nets() {
         let values = values(&format!("{name}.json"));
         let (images, labels) = samples(&values);
         let (network, parameters) = read(&format!("{name}.parameters.safetensors"));
@@ -116,6 +127,27 @@ fn predictions_of_small_nets_are_those_of_pytorch() {
         predictor.predict(images, &mut workspace, found.view_mut(), &mut go_on).unwrap();
         assert_near(found.as_slice().unwrap(), &floats(&values["probabilities"]), 1e-5, name);
     }
+}
+
+/// The kinds of these layers and of all within them.
+fn kinds(layers: &Value, found: &mut BTreeSet<String>) {
+    for layer in layers.as_array().unwrap() {
+        found.insert(layer["kind"].as_str().unwrap().to_owned());
+        let branches = layer["branches"].as_array().into_iter().flatten();
+        let branches = branches.chain([&layer["body"], &layer["shortcut"]]);
+        branches.filter(|layers| layers.is_array()).for_each(|layers| kinds(layers, found));
+    }
+}
+
+#[test]
+fn every_layer_is_compared_with_that_of_pytorch() {
+    let mut found = BTreeSet::new();
+    for name in all_nets() {
+        let (network, _) = read(&format!("{name}.parameters.safetensors"));
+        kinds(&serde_json::to_value(network.layers()).unwrap(), &mut found);
+    }
+    let missing: Vec<&&str> = LAYERS.iter().filter(|kind| !found.contains(**kind)).collect();
+    assert!(missing.is_empty(), "no stored net has {missing:?}");
 }
 
 #[test]
@@ -157,7 +189,7 @@ fn tensors(bytes: &[u8]) -> &[u8] {
 
 #[test]
 fn a_model_is_written_with_the_very_tensors_that_pytorch_wrote() {
-    for name in NETS {
+    for name in all_nets() {
         let theirs = data(&format!("{name}.parameters.safetensors"));
         let (network, file) = model_file::decode(&theirs).unwrap();
         let ours = model_file::encode(&network, &file.parameters, &file.metadata).unwrap();
