@@ -105,17 +105,21 @@ unsafe fn pool_kernel<V: Vector>(task: &Pool) {
                 best.store(task.y.add(cell * c + channel));
                 place.store_bytes(task.places.add(cell * c + channel));
             }
-            for channel in whole..c {
-                let mut place = 0;
+            let rest = c - whole;
+            if rest > 0 {
+                let mut best = V::load_first(task.x.add(at[0] + whole), rest);
+                let mut place = V::splat(0.0);
                 for other in 1..4 {
-                    if *task.x.add(at[other] + channel) > *task.x.add(at[place] + channel) {
-                        place = other;
-                    }
+                    let value = V::load_first(task.x.add(at[other] + whole), rest);
+                    place = value.if_above(best, V::splat(other as f32), place);
+                    best = value.if_above(best, value, best);
                 }
-                let best = *task.x.add(at[place] + channel);
-                let best = if task.clamp && 0.0 > best { 0.0 } else { best };
-                *task.y.add(cell * c + channel) = best;
-                *task.places.add(cell * c + channel) = place as u8;
+                let best = if task.clamp { V::splat(0.0).max(best) } else { best };
+                best.store_first(task.y.add(cell * c + whole), rest);
+                let mut bytes = [0u8; 16];
+                place.store_bytes(bytes.as_mut_ptr());
+                let to = task.places.add(cell * c + whole);
+                std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, rest);
             }
         }
     }

@@ -1,8 +1,8 @@
 //! A matrix turned around, block by block, so that every cache line is touched once.
 
-use super::arithmetic::Arithmetic;
-use super::{Isa, compile};
-use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
+use super::vector::Vector;
+use super::{Isa, dispatch};
+use ndarray::{ArrayView2, ArrayViewMut2};
 
 /// Rows and columns of a block: a cache line of floats.
 const SIDE: usize = 16;
@@ -14,48 +14,76 @@ const SIDE: usize = 16;
 pub(crate) fn transpose(isa: Isa, from: ArrayView2<f32>, mut to: ArrayViewMut2<f32>) {
     let (rows, columns) = from.dim();
     assert_eq!(to.dim(), (columns, rows), "the target has the shape of the transposed matrix");
-    for (i, from) in from.axis_chunks_iter(Axis(0), SIDE).enumerate() {
-        let to = to.slice_mut(s![.., i * SIDE..(i * SIDE + SIDE).min(rows)]);
-        let task = Strip { from, to };
-        compile!(isa, transpose_kernel(task => Strip));
+    if rows == 0 || columns == 0 {
+        return;
     }
+    assert!(columns == 1 || from.strides()[1] == 1, "rows of the matrix are contiguous");
+    assert!(rows == 1 || to.strides()[1] == 1, "rows of the target are contiguous");
+    let strides = [from.strides()[0], to.strides()[0]];
+    let task = Task { rows, columns, from: from.as_ptr(), to: to.as_mut_ptr(), strides };
+    // SAFETY: every row and column is one of a view, at the view's own strides, checked above.
+    unsafe { dispatch!(isa, transpose_kernel(&task => &Task)) }
 }
 
-/// At most [`SIDE`] rows, and the columns that they become.
-struct Strip<'a> {
-    from: ArrayView2<'a, f32>,
-    to: ArrayViewMut2<'a, f32>,
+/// The checked arguments of [`transpose`].
+struct Task {
+    /// Of `from`.
+    rows: usize,
+    columns: usize,
+    from: *const f32,
+    to: *mut f32,
+    /// From row to row, of `from` and `to`.
+    strides: [isize; 2],
 }
 
+/// # Safety
+/// The CPU has `V`; `from` holds `rows` of `columns` numbers, `to` `columns` of `rows`.
 #[inline(always)]
-fn transpose_kernel<A: Arithmetic>(mut strip: Strip) {
-    let (rows, columns) = strip.from.dim();
-    let whole = if rows == SIDE { columns - columns % SIDE } else { 0 };
-    let mut from: [&[f32]; SIDE] = [&[]; SIDE];
-    for (from, row) in from.iter_mut().zip(strip.from.outer_iter()) {
-        *from = row.to_slice().expect("rows of the matrix are contiguous");
-    }
-    for first in (0..whole).step_by(SIDE) {
-        let mut block = [[0.0f32; SIDE]; SIDE];
-        for (i, from) in from.iter().enumerate() {
-            for (block, &value) in block.iter_mut().zip(&from[first..first + SIDE]) {
-                block[i] = value;
+unsafe fn transpose_kernel<V: Vector>(task: &Task) {
+    for first_row in (0..task.rows).step_by(SIDE) {
+        for first_column in (0..task.columns).step_by(SIDE) {
+            let rows = SIDE.min(task.rows - first_row);
+            let columns = SIDE.min(task.columns - first_column);
+            // SAFETY: the block lies within the matrix; `true` only for a whole one.
+            unsafe {
+                if (rows, columns) == (SIDE, SIDE) {
+                    block::<true>(task, [first_row, first_column], [SIDE, SIDE]);
+                } else {
+                    block::<false>(task, [first_row, first_column], [rows, columns]);
+                }
             }
         }
-        for (j, block) in block.iter().enumerate() {
-            let mut to = strip.to.row_mut(first + j);
-            to.as_slice_mut().expect("rows of the target are contiguous").copy_from_slice(block);
+    }
+}
+
+/// Turns one block around; `WHOLE`: all its sides are [`SIDE`].
+///
+/// # Safety
+/// As `transpose_kernel`; the block lies within the matrix.
+#[inline(always)]
+unsafe fn block<const WHOLE: bool>(task: &Task, first: [usize; 2], sides: [usize; 2]) {
+    let [rows, columns] = if WHOLE { [SIDE, SIDE] } else { sides };
+    let [from_stride, to_stride] = task.strides;
+    // SAFETY: rows and columns are those of the block.
+    unsafe {
+        let from = task.from.offset(first[0] as isize * from_stride).add(first[1]);
+        let to = task.to.offset(first[1] as isize * to_stride).add(first[0]);
+        for column in 0..columns {
+            let mut line = [0.0f32; SIDE];
+            for row in 0..rows {
+                line[row] = *from.offset(row as isize * from_stride).add(column);
+            }
+            let to = to.offset(column as isize * to_stride);
+            std::ptr::copy_nonoverlapping(line.as_ptr(), to, rows);
         }
     }
-    let mut rest = strip.to.slice_mut(s![whole.., ..]);
-    rest.assign(&strip.from.slice(s![.., whole..]).t());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::layer::gradient_check::array;
-    use ndarray::Array2;
+    use ndarray::{Array2, s};
 
     #[test]
     fn every_number_of_a_matrix_finds_its_place_in_the_transposed_one() {
