@@ -1,7 +1,19 @@
 //! The layers. Each file holds one: its settings, its shapes, forward above backward; the table at
 //! the head names them all, and every general test walks it.
 //!
-//! A new layer is a file with a struct that is [`Build`], its `mod` line and a line in the table.
+//! A new layer is a file, its `mod` line and a line in the table. The file has
+//! - a struct of its settings, read by serde, that refuses unknown ones;
+//! - [`Build`] for it: it looks at the shape at its place (`net.shape()`), refuses what does not fit
+//!   with `net.problem(..)`, and appends a step: `net.map` for a `step::Layer` that writes a new
+//!   value (`net.map_alike` when the numbers keep their meaning), or `net.in_place` for a
+//!   `step::InPlace` that changes the current one;
+//! - that step: sizes and no numbers, with its tensors, the memory it wants, forward and backward.
+//!   Layers in place may follow and change `y`: a way back that needs more than signs reads `x` again
+//!   (`reads_input_again`) or keeps what it needs in `Own::saved`;
+//! - tests: `gradient_check::check_layer`, and `formula_check::check_formula` with the formula in f64.
+//!
+//! Then it needs a place in one of the nets of `tests/make_pytorch_values.py` and a section in
+//! `docs/layers.md`: tests say so. `relu`, `silu`, `layer_norm` and `dense` are good models.
 
 #[macro_use]
 mod table;
