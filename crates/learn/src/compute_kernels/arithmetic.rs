@@ -20,7 +20,7 @@ pub(super) struct Fused;
 #[derive(Clone, Copy)]
 pub(super) struct Separate;
 
-/// Rounded once, on CPUs without the instruction: the bits of [`Fused`], several times slower.
+/// Rounded once, on CPUs without the instruction: the bits of [`Fused`], some twenty times slower.
 ///
 /// The product of two f32 is exact in f64. The sum is rounded *to odd*: towards the neighbour whose
 /// last bit is one, unless it is exact. Rounding that to f32 is as good as rounding the exact sum

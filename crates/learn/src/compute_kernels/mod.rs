@@ -95,7 +95,7 @@ impl Isa {
     ///
     /// That is [`Isa::best`] where the CPU multiplies and adds with one rounding (AVX2 with FMA,
     /// AVX-512, all of aarch64), and else `"portable-fused"`, which does the same in several steps
-    /// and is several times slower than `"portable"`.
+    /// and is some twenty times slower than `"portable"`.
     pub fn deterministic() -> Isa {
         let best = Isa::best();
         if best.has_common_bits() { best } else { Isa(Kind::PortableFused) }
