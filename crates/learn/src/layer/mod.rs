@@ -3,7 +3,7 @@
 //!
 //! A new layer is a file, its `mod` line and a line in the table. The file has
 //! - a struct of its settings, read by serde, that refuses unknown ones;
-//! - [`Build`] for it: it looks at the shape at its place (`net.shape()`), refuses what does not fit
+//! - `Build` for it: it looks at the shape at its place (`net.shape()`), refuses what does not fit
 //!   with `net.problem(..)`, and appends a step: `net.map` for a `step::Layer` that writes a new
 //!   value (`net.map_alike` when the numbers keep their meaning), or `net.in_place` for a
 //!   `step::InPlace` that changes the current one;

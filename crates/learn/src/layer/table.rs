@@ -8,7 +8,7 @@ macro_rules! layers {
         #[serde(tag = "kind")]
         pub enum LayerSpec {
             $(
-                #[doc = concat!("`", $name, "`, see [`", stringify!($module), "`].")]
+                #[doc = concat!("`", $name, "`, see [`", stringify!($module), "`](mod@", stringify!($module), ").")]
                 #[serde(rename = $name)]
                 $Layer($module::$Layer),
             )*
