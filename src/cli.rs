@@ -73,6 +73,7 @@ pub enum Command {
 Examples:
   planaria run configs/mnist.toml
   planaria run configs/mnist-quick.toml --exit --report report.json
+  planaria run configs/mnist.toml --resume
   planaria run configs/mnist-quick.toml --exit --chaos \"kills=100,every=50ms,seed=7\"
 
 Ctrl-C (or SIGTERM, or `planaria stop`) drains: what is accepted ends. A second Ctrl-C ends at once.")]
@@ -89,6 +90,9 @@ pub struct RunArgs {
     /// Kill actors at random from the start: "kills=100,every=50ms,seed=7".
     #[arg(long, value_name = "PLAN", value_parser = chaos_plan)]
     pub chaos: Option<ChaosPlan>,
+    /// Go on from the newest checkpoint of this config, or from FILE: the result is that of one run.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "latest")]
+    pub resume: Option<PathBuf>,
     /// What is laid over the config.
     #[command(flatten)]
     pub overrides: Overrides,

@@ -48,7 +48,8 @@ mod tests {
     use super::*;
     use crate::config::{check::check, load::RawConfig};
     use planaria_stages::{
-        BaselineResult, ComparisonRow, StageResult, TestResult, TrainingResult, status::ItemCounts,
+        BaselineResult, ComparisonRow, EvaluationPoint, LossPoint, StageResult, TestResult,
+        TrainingResult, status::ItemCounts,
     };
     use std::path::Path;
 
@@ -83,6 +84,10 @@ mod tests {
                 seconds: 12.0,
                 steps: 468,
                 epochs: 1,
+                resumed_from: Some(7),
+                loss_curve: vec![LossPoint { step: 1, loss: 2.3 }],
+                evaluations: vec![EvaluationPoint { step: 1, epoch: 1, loss: 2.2, accuracy: 0.3 }],
+                checkpoint: Some("checkpoints/mnist-cnn.checkpoint".into()),
             },
             stages: vec![StageResult {
                 name: "ingest".into(),
@@ -135,6 +140,11 @@ mod tests {
             "/training/samples_per_second",
             "/training/steps",
             "/training/epochs",
+            "/training/loss_curve/0/step",
+            "/training/loss_curve/0/loss",
+            "/training/evaluations/0/accuracy",
+            "/training/resumed_from",
+            "/training/checkpoint",
             "/stages/0/name",
             "/stages/0/workers",
             "/stages/0/committed",

@@ -51,7 +51,7 @@ pub enum CommandError {
     Job(#[from] planaria_stages::JobError),
     #[error(
         "stopped before training was finished, at step {step} of {steps}: \
-         run again to train to the end"
+         run again to train to the end, with `--resume` from the newest checkpoint"
     )]
     Unfinished { step: u64, steps: u64 },
     #[error("the runtime failed while it answered predictions: its log says why")]

@@ -4,7 +4,7 @@
 //! signal drains, the second ends at once. Whatever the end, the report says how far it came.
 
 use indicatif::MultiProgress;
-use planaria_stages::{JobError, Pipeline, status::Phase};
+use planaria_stages::{JobError, Pipeline, settings::Resume, status::Phase};
 use std::{
     cell::RefCell,
     io::IsTerminal,
@@ -39,7 +39,11 @@ pub(super) fn run(
     bars: &MultiProgress,
 ) -> Result<(), CommandError> {
     let watch = Stopwatch::start();
-    let config = checked_config(&args.config, &args.overrides)?;
+    let mut config = checked_config(&args.config, &args.overrides)?;
+    config.pipeline.resume = args.resume.as_ref().map(|file| match file.to_str() {
+        Some("latest") => Resume::Latest,
+        _ => Resume::File(file.clone()),
+    });
     if let Some(path) = &args.report {
         check_report_path(path)?;
     }

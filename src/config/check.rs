@@ -9,7 +9,8 @@ use planaria_learn::{Isa, Network, Shape};
 use planaria_stages::{
     PipelineSettings,
     settings::{
-        BaselineSettings, EvaluateSettings, NetworkSettings, PredictSettings, SourceSettings,
+        BaselineSettings, CheckpointSettings, EvaluateSettings, NetworkSettings, PredictSettings,
+        SourceSettings,
     },
 };
 use std::{collections::BTreeMap, env, path::PathBuf};
@@ -48,6 +49,7 @@ pub fn check(raw: &RawConfig) -> Result<Config, Faults> {
     if reading.count() == 0 {
         check_across(&reading, &config);
     }
+    config.pipeline.config = fingerprint::canonical(&config.pipeline);
     config.pipeline.config_sha256 = fingerprint::config_sha256(&config.pipeline);
     reading.finish(config)
 }
@@ -67,6 +69,7 @@ fn read(reading: &Reading<'_>, root: &mut Section<'_>) -> Config {
     let pipeline = PipelineSettings {
         seed,
         config_sha256: String::new(),
+        config: String::new(),
         source,
         train_items,
         test_items,
@@ -75,6 +78,8 @@ fn read(reading: &Reading<'_>, root: &mut Section<'_>) -> Config {
         augmentation: data::augmentation(root.section("augment")),
         train: training::read(root.section("train")),
         evaluate: evaluate(root.section("evaluate")),
+        checkpoint: checkpoint(root.section("checkpoint")),
+        resume: None,
         baselines: baselines(root.section("baselines")),
         predict: predict(root.section("predict"), is_folder),
         network,
@@ -147,6 +152,17 @@ fn channels(network: &NetworkSettings) -> Option<usize> {
 }
 
 /// Drawings are made to look like MNIST's; pictures of a folder have been learnt as they are.
+fn checkpoint(mut section: Section<'_>) -> CheckpointSettings {
+    let otherwise = CheckpointSettings::default();
+    let settings = CheckpointSettings {
+        every_epochs: section.whole("every_epochs", otherwise.every_epochs, 0..=100_000),
+        every_steps: section.whole_or_none("every_steps", 1..=u64::MAX),
+        keep: section.whole("keep", otherwise.keep, 0..=1_000_000),
+    };
+    section.finish();
+    settings
+}
+
 fn predict(mut section: Section<'_>, is_folder: bool) -> PredictSettings {
     let inverts = [("auto", Invert::Auto), ("never", Invert::Never), ("always", Invert::Always)];
     let fits = [("stretch", Fit::Stretch), ("contain", Fit::Contain), ("centre", Fit::Centre)];

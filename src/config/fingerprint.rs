@@ -19,7 +19,7 @@ pub fn config_sha256(settings: &PipelineSettings) -> String {
 }
 
 /// One line for each group of settings, always in this order.
-fn canonical(settings: &PipelineSettings) -> String {
+pub fn canonical(settings: &PipelineSettings) -> String {
     let source = match &settings.source {
         SourceSettings::Mnist => "mnist".to_owned(),
         SourceSettings::Idx(_) => "idx".to_owned(),

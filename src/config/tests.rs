@@ -117,7 +117,7 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         "[network]\npreset = \"mnist\"",
-        "2:10: network.preset: no network is called `mnist`: there are `mnist-cnn`, `tiny-cnn`",
+        "2:10: network.preset: no network is called `mnist`: there are `mnist-cnn`, `lenet5`, `cifar-cnn`, `tiny-cnn`",
     ),
     (
         "[network]\npreset = \"mnist-cn\"",
@@ -227,6 +227,7 @@ fn the_shipped_configs_are_good_and_the_manual_says_the_defaults() {
     // But for the augmentation, which is for these digits.
     default.pipeline.augmentation = manual.pipeline.augmentation;
     default.pipeline.config_sha256 = manual.pipeline.config_sha256.clone();
+    default.pipeline.config = manual.pipeline.config.clone();
     assert_eq!(format!("{manual:#?}"), format!("{default:#?}"));
 }
 

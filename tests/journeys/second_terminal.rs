@@ -35,7 +35,7 @@ fn status_shows_stages_workers_items_and_model_while_the_training_runs() {
     assert!(status["restarts"].is_u64() && status["epoch"].is_u64(), "{status:#}");
     balance(&status["items"]);
     let stages = status["stages"].as_array().expect("a list");
-    assert_eq!(stages.len(), 10);
+    assert_eq!(stages.len(), 11);
     for stage in stages {
         balance(&stage["items"]);
         assert!(stage["mailbox"]["filled"].as_u64() <= stage["mailbox"]["capacity"].as_u64());

@@ -30,6 +30,7 @@ pub(crate) fn settings(state_dir: &Path) -> PipelineSettings {
     PipelineSettings {
         seed: 1,
         config_sha256: "0".repeat(64),
+        config: String::new(),
         source: SourceSettings::Mnist,
         train_items: Some(2_000),
         test_items: Some(500),
@@ -48,6 +49,8 @@ pub(crate) fn settings(state_dir: &Path) -> PipelineSettings {
             schedule: Schedule::Cosine(Cosine::default()),
         },
         evaluate: EvaluateSettings { every_steps: Some(20), block: 100 },
+        checkpoint: CheckpointSettings::default(),
+        resume: None,
         baselines: BaselineSettings { models: Vec::new(), train_rows: 1_000 },
         predict: PredictSettings {
             invert: Invert::Auto,

@@ -60,6 +60,14 @@ impl<'a> Intake<'a> {
         self.now
     }
 
+    /// Lets a stage begin at an ordinal: those below were finished by an earlier process.
+    ///
+    /// # Panics
+    /// When the stage has accepted or skipped anything before.
+    pub fn begin_at(&mut self, stage: StageId, item: ItemId) {
+        self.pools[usize::from(stage.0)].begin_at(item);
+    }
+
     /// Records that an ordinal of a stage will never be accepted, so that nobody waits for it.
     ///
     /// # Panics

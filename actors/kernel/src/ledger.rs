@@ -89,6 +89,17 @@ impl Ledger {
         self.counts.ready += 1;
     }
 
+    /// Records that every ordinal below `item` was finished before this ledger began, by an earlier process. None of them is
+    /// counted here.
+    ///
+    /// # Panics
+    /// When anything was accepted or skipped before: a ledger begins once.
+    pub fn begin_at(&mut self, item: ItemId) {
+        let is_new = self.counts.accepted == 0 && self.finished_below == 0;
+        assert!(is_new && self.finished_above.is_empty(), "a ledger begins once");
+        self.finished_below = item.0;
+    }
+
     /// Records that an ordinal will never be accepted, so that nobody waits for it.
     ///
     /// # Panics

@@ -105,6 +105,10 @@ impl Pool {
         self.has_news = true;
     }
 
+    pub(crate) fn begin_at(&mut self, item: ItemId) {
+        self.ledger.begin_at(item);
+    }
+
     pub(crate) fn skip(&mut self, item: ItemId) {
         self.ledger.skip(item);
     }

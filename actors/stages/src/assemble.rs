@@ -3,6 +3,7 @@
 use crate::{
     augment::Augment,
     batch::Gather,
+    checkpoint::Checkpoint,
     compare::Compare,
     decode::Decode,
     deploy::Deploy,
@@ -54,6 +55,7 @@ fn maker(kind: StageKind, plan: Arc<Plan>) -> MakeWorker<PipelineFlow> {
         StageKind::Augment => of(move || Augment(plan.clone())),
         StageKind::Batch => of(|| Gather),
         StageKind::Train => of(move || Train::new(plan.clone())),
+        StageKind::Checkpoint => of(move || Checkpoint(plan.clone())),
         StageKind::Evaluate => of(move || Evaluate::new(plan.clone())),
         StageKind::Deploy => of(move || Deploy(plan.clone())),
         StageKind::Predict => of(Predict::default),

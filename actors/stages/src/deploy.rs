@@ -77,7 +77,11 @@ pub(crate) fn models_folder(plan: &Plan) -> PathBuf {
     plan.settings.state_dir.join("models")
 }
 
-fn remove(file: &Path) -> Result<(), WorkerError> {
+/// Removes a file; one that is gone already is fine.
+///
+/// # Errors
+/// Ends the worker that removes it.
+pub(crate) fn remove(file: &Path) -> Result<(), WorkerError> {
     match std::fs::remove_file(file) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(failed(format!("cannot remove {}: {error}", file.display())))

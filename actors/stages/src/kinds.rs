@@ -19,6 +19,8 @@ pub enum StageKind {
     Batch,
     /// A batch -> the next version of the weights.
     Train,
+    /// The state of a training -> a file, from which another process can go on.
+    Checkpoint,
     /// Weights and held-out items -> scores.
     Evaluate,
     /// An evaluated model -> the one that answers.
@@ -30,13 +32,14 @@ pub enum StageKind {
 }
 
 /// Every stage, in the order of an item's way.
-pub const STAGES: [StageKind; 10] = [
+pub const STAGES: [StageKind; 11] = [
     StageKind::Ingest,
     StageKind::Decode,
     StageKind::Preprocess,
     StageKind::Augment,
     StageKind::Batch,
     StageKind::Train,
+    StageKind::Checkpoint,
     StageKind::Evaluate,
     StageKind::Deploy,
     StageKind::Predict,
@@ -53,6 +56,7 @@ impl StageKind {
             StageKind::Augment => "augment",
             StageKind::Batch => "batch",
             StageKind::Train => "train",
+            StageKind::Checkpoint => "checkpoint",
             StageKind::Evaluate => "evaluate",
             StageKind::Deploy => "deploy",
             StageKind::Predict => "predict",

@@ -15,6 +15,8 @@ mod preprocess;
 mod augment;
 mod batch;
 mod train;
+mod checkpoint;
+mod resume;
 mod evaluate;
 pub mod model;
 mod deploy;
@@ -37,7 +39,9 @@ pub use model::{OpenModelError, PredictError, Prediction, SavedModel};
 pub use pipeline::{Death, JobError, KillError, Pipeline, ScaleError, Scaled, StartError};
 pub use planaria_kernel::Strategy;
 pub use results::{
-    BaselineResult, ComparisonRow, DeadLetter, Results, StageResult, TestResult, TrainingResult,
+    BaselineResult, ComparisonRow, DeadLetter, EvaluationPoint, LossPoint, Results, StageResult,
+    TestResult, TrainingResult,
 };
+pub use resume::ResumeError;
 pub use settings::PipelineSettings;
 pub use status::Status;

@@ -3,6 +3,7 @@
 use crate::{
     assemble,
     chaos::{self, ChaosPlan},
+    checkpoint,
     deploy::models_folder,
     events::{EventPage, PipelineEvent},
     flow::{self, Deployment, PipelineFlow, Progress},
@@ -10,6 +11,7 @@ use crate::{
     model::{PredictError, Prediction},
     plan::{Plan, PlanError},
     results::Results,
+    resume::{self, ResumeError, Resumed},
     settings::PipelineSettings,
     status::Status,
     view,
@@ -82,6 +84,9 @@ pub enum StartError {
     /// Its pools cannot be built.
     #[error(transparent)]
     Pools(#[from] planaria_kernel::PlanError),
+    /// There is nothing to go on from.
+    #[error(transparent)]
+    Resume(#[from] ResumeError),
     /// There is nowhere to keep models.
     #[error("cannot make the folder {path}: choose another with `--state` or `state.dir`")]
     StateFolder {
@@ -156,6 +161,20 @@ pub enum ScaleError {
     Stopped,
 }
 
+/// Makes the folders of the state, clears away what dead writers left there, and reads the checkpoint to go on from.
+///
+/// # Errors
+/// [`StartError::StateFolder`], [`StartError::Sweep`], [`StartError::Resume`].
+pub(crate) fn open_state(plan: &Plan) -> Result<Option<Resumed>, StartError> {
+    for folder in [models_folder(plan), checkpoint::folder(plan)] {
+        std::fs::create_dir_all(&folder)
+            .map_err(|source| StartError::StateFolder { path: folder.clone(), source })?;
+        planaria_durable::whole_file::sweep(&folder)?;
+    }
+    let resume = plan.settings.resume.as_ref();
+    Ok(resume.map(|resume| resume::open(plan, resume)).transpose()?)
+}
+
 impl Pipeline {
     /// Opens the source and starts every pool under its supervisor. Call it inside a running `actix::System`.
     ///
@@ -163,15 +182,12 @@ impl Pipeline {
     /// [`StartError`]; nothing has been started then.
     pub fn start(settings: PipelineSettings) -> Result<Pipeline, StartError> {
         let plan = Arc::new(Plan::new(settings)?);
-        let folder = models_folder(&plan);
-        std::fs::create_dir_all(&folder)
-            .map_err(|source| StartError::StateFolder { path: folder.clone(), source })?;
-        planaria_durable::whole_file::sweep(&folder)?;
+        let resumed = open_state(&plan)?;
         let host = ActixHost::start(
             assemble::pool_plans(&plan),
             assemble::supervision(&plan.settings.supervision),
             assemble::makers(&plan),
-            PipelineFlow::new(plan.clone()),
+            PipelineFlow::new(plan.clone(), resumed),
             PipelineFlow::begin,
         )?;
         let autoscale = plan.settings.autoscale;

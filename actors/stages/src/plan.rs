@@ -110,6 +110,26 @@ impl Plan {
         (step / self.steps_per_epoch) as u32
     }
 
+    /// How many numbers the optimiser remembers of each parameter.
+    pub(crate) fn state_planes(&self) -> usize {
+        self.settings.train.update.state_len_per_parameter()
+    }
+
+    /// True when version `step` is to be evaluated and deployed.
+    pub(crate) fn is_evaluated(&self, step: u64) -> bool {
+        let every = self.settings.evaluate.every_steps;
+        step.is_multiple_of(self.steps_per_epoch)
+            || every.is_some_and(|every| step.is_multiple_of(every))
+    }
+
+    /// True when a checkpoint is to be written of version `step`.
+    pub(crate) fn is_kept(&self, step: u64) -> bool {
+        let checkpoint = &self.settings.checkpoint;
+        let epochs = self.steps_per_epoch * u64::from(checkpoint.every_epochs);
+        (epochs > 0 && step.is_multiple_of(epochs))
+            || checkpoint.every_steps.is_some_and(|every| step.is_multiple_of(every))
+    }
+
     /// Items a batch.
     pub(crate) fn batch(&self) -> u64 {
         self.settings.train.batch as u64

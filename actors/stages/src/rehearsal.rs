@@ -4,7 +4,7 @@
 //! schedule point of a small run, one after the other.
 
 use crate::{
-    assemble, flow::PipelineFlow, flow::Progress, pipeline::StartError, plan::Plan,
+    assemble, flow::PipelineFlow, flow::Progress, pipeline, pipeline::StartError, plan::Plan,
     results::Results, settings::PipelineSettings, view,
 };
 use planaria_kernel::{
@@ -32,11 +32,12 @@ pub struct Rehearsal {
 /// [`StartError`]; nothing has been run then.
 pub fn rehearse(settings: PipelineSettings, schedule: &Schedule) -> Result<Rehearsal, StartError> {
     let plan = Arc::new(Plan::new(settings)?);
+    let resumed = pipeline::open_state(&plan)?;
     let host = DeterministicHost::new(
         assemble::pool_plans(&plan),
         assemble::supervision(&plan.settings.supervision),
         assemble::makers(&plan),
-        PipelineFlow::new(plan.clone()),
+        PipelineFlow::new(plan.clone(), resumed),
         PipelineFlow::begin,
     )?;
     let is_done = |flow: &PipelineFlow| *flow.progress.borrow() != Progress::Running;

@@ -122,6 +122,40 @@ pub struct TrainingResult {
     pub steps: u64,
     /// Epochs done.
     pub epochs: u32,
+    /// The step of the checkpoint that this process has gone on from; figures of time are of the steps after it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub resumed_from: Option<u64>,
+    /// The losses of the steps, at most a thousand points.
+    pub loss_curve: Vec<LossPoint>,
+    /// The evaluations on the way, the newest thousand of them.
+    pub evaluations: Vec<EvaluationPoint>,
+    /// The newest checkpoint: its file.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub checkpoint: Option<String>,
+}
+
+/// A point of the curve of the training's losses.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LossPoint {
+    /// The last of its steps, from 1.
+    pub step: u64,
+    /// The mean training loss of the steps since the point before.
+    pub loss: f64,
+}
+
+/// What an evaluation in the course of the training found.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluationPoint {
+    /// Steps of training behind the version.
+    pub step: u64,
+    /// The epoch that it was trained in last, from 1.
+    pub epoch: u32,
+    /// Mean loss on the held-out items.
+    pub loss: f64,
+    /// Share of correct predictions.
+    pub accuracy: f64,
 }
 
 /// A stage.

@@ -17,6 +17,8 @@ pub struct PipelineSettings {
     pub seed: u64,
     /// The SHA-256 of the configuration, in hex: kept with every model.
     pub config_sha256: String,
+    /// All that decides the result, a line for each group of settings: what the SHA-256 is of.
+    pub config: String,
     /// Where raw data comes from.
     pub source: SourceSettings,
     /// The first so many items of each split only, when set.
@@ -35,6 +37,10 @@ pub struct PipelineSettings {
     pub train: TrainSettings,
     /// How it is evaluated.
     pub evaluate: EvaluateSettings,
+    /// When its state is written to a file.
+    pub checkpoint: CheckpointSettings,
+    /// The checkpoint that the training goes on from, if from any.
+    pub resume: Option<Resume>,
     /// The classical models beside it.
     pub baselines: BaselineSettings,
     /// How pictures are brought into the form that the model expects, and how many may wait.
@@ -127,6 +133,33 @@ pub struct EvaluateSettings {
     pub every_steps: Option<u64>,
     /// Held-out items an evaluation item.
     pub block: usize,
+}
+
+/// When the state of the training is written to a file. No part of the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckpointSettings {
+    /// At the end of every so many epochs; 0 for none.
+    pub every_epochs: u32,
+    /// And every so many steps, at least 1.
+    pub every_steps: Option<u64>,
+    /// So many of the newest are kept; 0 for all.
+    pub keep: usize,
+}
+
+impl Default for CheckpointSettings {
+    /// At the end of each epoch; the newest two are kept.
+    fn default() -> Self {
+        CheckpointSettings { every_epochs: 1, every_steps: None, keep: 2 }
+    }
+}
+
+/// Where a training goes on from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resume {
+    /// The newest checkpoint of the same config in the state folder.
+    Latest,
+    /// This one.
+    File(PathBuf),
 }
 
 /// The classical models to train beside the network.

@@ -1,8 +1,8 @@
 //! What every stage's worker is: a pure function from its own task to its own outcome, behind the kernel's one type.
 
 use crate::{
-    augment, batch, compare, decode, deploy, evaluate, flow::PipelineFlow, ingest, predict,
-    preprocess, train,
+    augment, batch, checkpoint, compare, decode, deploy, evaluate, flow::PipelineFlow, ingest,
+    predict, preprocess, train,
 };
 use planaria_data::{Pixels, RawItem};
 use planaria_kernel::{ItemId, Pulse, Worker, WorkerError};
@@ -16,6 +16,7 @@ pub(crate) enum Task {
     Augment(augment::Original),
     Batch(batch::Members),
     Train(train::TrainTask),
+    Checkpoint(checkpoint::Keeping),
     Evaluate(evaluate::Block),
     Deploy(deploy::Candidate),
     Predict(predict::Request),
@@ -30,6 +31,7 @@ pub(crate) enum Outcome {
     Augment(Vec<f32>),
     Batch(batch::Batch),
     Train(train::TrainOutcome),
+    Checkpoint(checkpoint::Written),
     Evaluate(planaria_learn::Score),
     Deploy(deploy::Deployed),
     Predict(predict::Answer),

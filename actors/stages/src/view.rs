@@ -104,14 +104,19 @@ fn phase(core: &State) -> Phase {
 }
 
 fn training(core: &State, plan: &Plan) -> TrainingResult {
-    let progress = core.flow().training.progress();
+    let flow = core.flow();
+    let progress = flow.training.progress();
     let seconds = progress.milliseconds as f64 / 1e3;
-    let samples = (progress.step * plan.batch()) as f64;
+    let samples = ((progress.step - progress.first_step) * plan.batch()) as f64;
     TrainingResult {
         samples_per_second: if seconds > 0.0 { samples / seconds } else { 0.0 },
         seconds,
         steps: progress.step,
         epochs: plan.epoch_of(progress.step),
+        resumed_from: Some(progress.first_step).filter(|first| *first > 0),
+        loss_curve: flow.training.losses().points(),
+        evaluations: flow.evaluation.judgement().evaluations.iter().copied().collect(),
+        checkpoint: flow.checkpoints.newest().map(|(_, file)| file.display().to_string()),
     }
 }
 

@@ -52,6 +52,7 @@ fn settings(folder: &Path) -> PipelineSettings {
     PipelineSettings {
         seed: 1,
         config_sha256: "0".repeat(64),
+        config: String::new(),
         source: SourceSettings::Idx(IdxPaths {
             train_images: folder.join("train-images"),
             train_labels: folder.join("train-labels"),
@@ -91,6 +92,8 @@ fn settings(folder: &Path) -> PipelineSettings {
             schedule: RateSchedule::Constant,
         },
         evaluate: EvaluateSettings { every_steps: None, block: 2 },
+        checkpoint: CheckpointSettings { every_steps: Some(2), ..CheckpointSettings::default() },
+        resume: None,
         baselines: BaselineSettings { models: Vec::new(), train_rows: 8 },
         predict: PredictSettings {
             invert: Invert::Never,
@@ -124,6 +127,10 @@ fn check(disturbed: &Rehearsal, quiet: &Rehearsal, schedule: &Schedule) {
     assert_eq!(disturbed.ending, Ending::Over, "{schedule}");
     assert_eq!(disturbed.results.weights_sha256, quiet.results.weights_sha256, "{schedule}");
     assert_eq!(disturbed.results.test, quiet.results.test, "{schedule}");
+    let (training, calm) = (&disturbed.results.training, &quiet.results.training);
+    assert_eq!(training.loss_curve, calm.loss_curve, "{schedule}");
+    assert_eq!(training.evaluations, calm.evaluations, "{schedule}");
+    assert_eq!(training.checkpoint, calm.checkpoint, "{schedule}");
     let (items, calm) = (disturbed.results.items, quiet.results.items);
     assert_eq!(items.accepted, calm.accepted, "{schedule}");
     assert_eq!(items.committed, calm.committed, "{schedule}");
@@ -172,6 +179,85 @@ fn a_hundred_thousand_random_orders_and_every_ninth_pair_change_nothing() {
         }
     }
     println!("{runs} pairs of deaths: the same weights every time");
+}
+
+/// The checkpoints in the folder, oldest first: their names and bytes.
+fn checkpoints(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let files = std::fs::read_dir(folder.join("checkpoints")).expect("a folder of checkpoints");
+    let mut files: Vec<_> = files.map(|file| file.expect("an entry").path()).collect();
+    files.sort();
+    files
+        .into_iter()
+        .map(|path| (path.clone(), std::fs::read(path).expect("it is whole")))
+        .collect()
+}
+
+#[test]
+fn going_on_from_any_checkpoint_gives_the_same_bytes() {
+    let folder = folder();
+    let every_step = |resume| {
+        let mut settings = settings(folder.path());
+        settings.train.epochs = 3;
+        settings.train.update.ema = Some(0.9);
+        settings.checkpoint =
+            CheckpointSettings { every_steps: Some(1), keep: 0, ..settings.checkpoint };
+        settings.resume = resume;
+        settings
+    };
+    let rehearsed = |settings, schedule: &Schedule| {
+        let run = rehearse(settings, schedule).expect("the settings are sound");
+        assert_eq!(run.ending, Ending::Over, "{schedule}");
+        run.results
+    };
+    let whole = rehearsed(every_step(None), &Schedule::fifo());
+    let kept = checkpoints(folder.path());
+    assert_eq!(kept.len(), 9, "one a step, in three epochs");
+    for (file, _) in &kept {
+        for seed in 0..4 {
+            let mut again = every_step(Some(Resume::File(file.clone())));
+            again.train.update_slices = 1 + seed as usize; // no part of the result
+            again.pools.values_mut().for_each(|pool| pool.workers = 1 + seed as u16 % 3);
+            let schedule = Schedule::seeded(seed).random_kills(4);
+            let results = rehearsed(again, &schedule);
+            let place = format!("{}: {schedule}", file.display());
+            assert_eq!(results.weights_sha256, whole.weights_sha256, "{place}");
+            assert_eq!(results.test, whole.test, "{place}");
+            assert_eq!(results.training.loss_curve, whole.training.loss_curve, "{place}");
+            assert_eq!(results.training.evaluations, whole.training.evaluations, "{place}");
+            assert_eq!(results.training.steps, 9, "{place}");
+            assert!(checkpoints(folder.path()) == kept, "later checkpoints are the same: {place}");
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_that_is_not_of_this_training_is_refused_with_what_differs() {
+    let folder = folder();
+    let steps = |change: &dyn Fn(&mut PipelineSettings)| {
+        let mut settings = settings(folder.path());
+        settings.config = "seed 1\ntrain [1,4,3]\n".to_owned();
+        settings.resume = Some(Resume::Latest);
+        change(&mut settings);
+        rehearse(settings, &Schedule::fifo()).map(|run| run.results.training.steps)
+    };
+    let refusal = |change: &dyn Fn(&mut PipelineSettings)| {
+        let error: &dyn std::error::Error = &steps(change).expect_err("it is refused");
+        error.to_string()
+    };
+    let none = refusal(&|_| {});
+    assert!(none.starts_with("there is no checkpoint of this config in "), "{none}");
+    assert_eq!(steps(&|settings| settings.resume = None).expect("it runs"), 3);
+    assert_eq!(steps(&|_| {}).expect("the last step is done"), 3);
+    let file = checkpoints(folder.path()).pop().expect("there are some").0;
+    let other = refusal(&|settings| settings.config = "seed 1\ntrain [1,4,2]\n".to_owned());
+    assert!(other.ends_with("its `train` is [1,4,3], but here it is [1,4,2]"), "{other}");
+    let whole = std::fs::read(&file).expect("it is whole");
+    std::fs::write(&file, &whole[..whole.len() / 2]).expect("cut");
+    let cut = refusal(&|_| {});
+    assert!(cut.contains("resume from an older checkpoint"), "{cut}");
+    std::fs::write(&file, vec![0; 8 << 20]).expect("far too long");
+    let long = refusal(&|_| {});
+    assert!(long.ends_with("is it one?"), "{long}");
 }
 
 fn random_orders(seeds: u64) {

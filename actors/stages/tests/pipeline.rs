@@ -27,6 +27,7 @@ fn settings(state_dir: &Path) -> PipelineSettings {
     PipelineSettings {
         seed: 1,
         config_sha256: "0".repeat(64),
+        config: String::new(),
         source: SourceSettings::Mnist,
         train_items: Some(2_000),
         test_items: Some(500),
@@ -45,6 +46,8 @@ fn settings(state_dir: &Path) -> PipelineSettings {
             schedule: Schedule::Cosine(Cosine::default()),
         },
         evaluate: EvaluateSettings { every_steps: Some(20), block: 100 },
+        checkpoint: CheckpointSettings::default(),
+        resume: None,
         baselines: BaselineSettings { models: Vec::new(), train_rows: 1_000 },
         predict: PredictSettings {
             invert: Invert::Auto,
@@ -123,6 +126,36 @@ fn chaos_of_every_kind_changes_nothing_and_loses_nothing() {
     assert_eq!(killed.items.committed, quiet.items.committed);
     assert_eq!(killed.items.dead_lettered, 0);
     assert_eq!(killed.items.ready + killed.items.leased, 0);
+}
+
+#[test]
+fn a_training_resumed_from_each_checkpoint_under_chaos_ends_in_the_same_weights() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let resumed = |resume: Option<Resume>, n: u16, chaos| {
+        let change = |settings: &mut PipelineSettings| {
+            settings.checkpoint.every_steps = Some(17);
+            settings.checkpoint.keep = 0;
+            settings.state_dir = folder.path().to_owned();
+            settings.resume = resume;
+            settings.pools.values_mut().for_each(|pool| pool.workers = n);
+        };
+        run(change, chaos)
+    };
+    let whole = resumed(None, 2, None);
+    let files = std::fs::read_dir(folder.path().join("checkpoints")).expect("checkpoints");
+    let mut files: Vec<_> = files.map(|file| file.expect("an entry").path()).collect();
+    files.sort();
+    assert!(files.len() >= 8, "every 17 of 124 steps, and at the end of both epochs: {files:?}");
+    for (n, file) in files.into_iter().enumerate() {
+        let chaos = ChaosPlan { kills: 20, every_ms: 5, seed: n as u64 };
+        let chaos = n.is_multiple_of(3).then_some(chaos);
+        let results = resumed(Some(Resume::File(file.clone())), [1, 3][n % 2], chaos);
+        assert_eq!(hash(&results), hash(&whole), "{}", file.display());
+        assert_eq!(results.test, whole.test);
+        assert_eq!(results.training.loss_curve, whole.training.loss_curve);
+        assert_eq!(results.training.evaluations, whole.training.evaluations);
+        assert!(results.training.resumed_from.is_some());
+    }
 }
 
 #[test]

@@ -49,8 +49,10 @@ pub mod gradient;
 pub mod optimiser;
 pub mod score;
 pub mod model_file;
+pub mod checkpoint_file;
 mod compute_kernels;
 
+pub use checkpoint_file::{CheckpointFile, CheckpointFileError};
 pub use compute_kernels::{Isa, isa};
 pub use gradient::{Shard, ShardLoss, sum_shards};
 pub use initialise::{INITIALISERS, Initialiser};

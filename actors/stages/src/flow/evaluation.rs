@@ -9,9 +9,11 @@ use crate::{
     kinds::StageKind,
     model::{Model, Preprocessing, Weights},
     plan::Plan,
+    results::EvaluationPoint,
 };
 use planaria_kernel::{Intake, ItemId};
 use planaria_learn::Score;
+use serde::{Deserialize, Serialize};
 use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
 
 /// Versions that may wait for their evaluation; with more, training waits.
@@ -19,6 +21,39 @@ const WAITING_MAX: usize = 2;
 
 /// Files of the newest versions that are kept.
 const FILES_KEPT: usize = 2;
+
+/// Evaluations that are remembered.
+const POINTS_MAX: usize = 1_000;
+
+/// What the evaluations so far have said. A function of the versions alone: a resumed training goes on with it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Judgement {
+    /// The newest thousand, oldest first.
+    pub(crate) evaluations: VecDeque<EvaluationPoint>,
+}
+
+impl Judgement {
+    fn add(&mut self, point: EvaluationPoint) {
+        if self.evaluations.len() == POINTS_MAX {
+            self.evaluations.pop_front();
+        }
+        self.evaluations.push_back(point);
+    }
+
+    /// The last version that was evaluated.
+    pub(crate) fn last_step(&self) -> Option<u64> {
+        self.evaluations.back().map(|point| point.step)
+    }
+
+    /// True when this can be what was said of the versions up to `step`.
+    pub(crate) fn is_of(&self, step: u64) -> bool {
+        let steps = || self.evaluations.iter().map(|point| point.step);
+        self.evaluations.len() <= POINTS_MAX
+            && steps().zip(steps().skip(1)).all(|(before, after)| before < after)
+            && self.last_step().is_none_or(|last| last <= step)
+    }
+}
 
 /// A version of the weights.
 pub(crate) struct Version {
@@ -59,14 +94,17 @@ pub(crate) struct Evaluation {
     /// Versions deployed so far: the number of the current one.
     number: u64,
     deployed: Option<Deployment>,
+    judgement: Judgement,
     /// Of the versions deployed, oldest first.
     files: VecDeque<PathBuf>,
 }
 
 impl Evaluation {
-    pub(crate) fn new(plan: Arc<Plan>) -> Self {
+    /// Nothing judged yet, or what an earlier process has.
+    pub(crate) fn new(plan: Arc<Plan>, judgement: Judgement) -> Self {
         Evaluation {
             plan,
+            judgement,
             waiting: VecDeque::new(),
             current: None,
             number: 0,
@@ -87,6 +125,19 @@ impl Evaluation {
 
     pub(crate) fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.current.is_none()
+    }
+
+    /// What the evaluations have said of the versions up to `step`; none while one of them is on its way.
+    pub(crate) fn judged(&self, step: u64) -> Option<Judgement> {
+        let unscored = self.current.iter().filter(|current| current.score.is_none());
+        let mut on_their_way = unscored.map(|current| &current.version).chain(&self.waiting);
+        let is_over = on_their_way.all(|version| version.step > step);
+        is_over.then(|| self.judgement.clone())
+    }
+
+    /// What the evaluations so far have said.
+    pub(crate) fn judgement(&self) -> &Judgement {
+        &self.judgement
     }
 
     pub(crate) fn request(&mut self, version: Version) {
@@ -128,6 +179,13 @@ impl Evaluation {
         if current.scores.iter().all(Option::is_some) {
             let mut total = Score::new(classes);
             current.scores.iter().flatten().for_each(|score| total.merge(score));
+            let step = current.version.step;
+            // A resumed process deploys the last version again: it has been judged.
+            if self.judgement.last_step().is_none_or(|last| last < step) {
+                let epoch = self.plan.epoch_of(step.saturating_sub(1)) + 1;
+                let (loss, accuracy) = (total.mean_loss(), total.accuracy());
+                self.judgement.add(EvaluationPoint { step, epoch, loss, accuracy });
+            }
             current.score = Some(Arc::new(total));
             intake.accept(id(StageKind::Deploy), ItemId(self.number));
         }

@@ -3,21 +3,26 @@
 //! Every outcome goes to a place of its own (an item's, a shard's, a block's); what depends on several waits until all
 //! their places are full. So no result depends on who was first, and whatever dies leaves full places behind.
 
+mod checkpoints;
 mod comparison;
 mod evaluation;
+mod loss_curve;
 mod predictions;
 pub(crate) mod samples;
 mod training;
 
-pub(crate) use evaluation::Deployment;
+pub(crate) use evaluation::{Deployment, Judgement};
+pub(crate) use loss_curve::LossCurve;
 pub(crate) use predictions::Reply;
 
 use crate::{
     kinds::{STAGES, StageKind},
     plan::Plan,
     results::{ComparisonRow, DeadLetter},
+    resume::Resumed,
     stage::{Outcome, Task},
 };
+use checkpoints::Checkpoints;
 use comparison::Comparison;
 use evaluation::Evaluation;
 use planaria_kernel::{Done, ExitCause, Flow, Intake, ItemId, StageId};
@@ -25,7 +30,7 @@ use predictions::Predictions;
 use samples::Samples;
 use std::sync::Arc;
 use tokio::sync::watch;
-use training::Training;
+use training::{Published, Training};
 
 /// How far the job is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +47,7 @@ pub(crate) enum Progress {
 pub(crate) struct PipelineFlow {
     pub(crate) samples: Samples,
     pub(crate) training: Training,
+    pub(crate) checkpoints: Checkpoints,
     pub(crate) evaluation: Evaluation,
     pub(crate) predictions: Predictions,
     pub(crate) comparison: Comparison,
@@ -63,11 +69,22 @@ pub(crate) fn id(kind: StageKind) -> StageId {
 }
 
 impl PipelineFlow {
-    pub(crate) fn new(plan: Arc<Plan>) -> Self {
+    /// The state before the first step, or after those that `resumed` knows of.
+    pub(crate) fn new(plan: Arc<Plan>, resumed: Option<Resumed>) -> Self {
+        let (mut files, mut judgement) = Default::default();
+        let training = match resumed {
+            None => Training::new(plan.clone()),
+            Some(resumed) => {
+                (files, judgement) = (resumed.files, resumed.judgement);
+                let (step, losses) = (resumed.step, resumed.losses);
+                Training::resumed(plan.clone(), step, resumed.parameters, &resumed.planes, losses)
+            }
+        };
         PipelineFlow {
             samples: Samples::new(plan.clone()),
-            training: Training::new(plan.clone()),
-            evaluation: Evaluation::new(plan.clone()),
+            checkpoints: Checkpoints::new(&plan, files),
+            evaluation: Evaluation::new(plan.clone(), judgement),
+            training,
             predictions: Predictions::new(plan.settings.predict.capacity),
             comparison: Comparison::new(plan),
             progress: watch::Sender::new(Progress::Running),
@@ -79,6 +96,11 @@ impl PipelineFlow {
     /// Accepts the first items.
     pub(crate) fn begin(&mut self, intake: &mut Intake<'_>) {
         self.predictions.begin(intake);
+        self.training.begin(intake);
+        let version = self.training.version();
+        if self.evaluation.judgement().last_step() == Some(version.step) {
+            self.evaluation.request(version);
+        }
         self.advance(intake);
     }
 
@@ -125,13 +147,16 @@ impl PipelineFlow {
         let reach = self.training.reach(intake);
         self.samples.advance(reach, intake);
         self.training.advance(&self.samples, intake);
+        let evaluation = &self.evaluation;
+        self.checkpoints.advance(|step| evaluation.judged(step), intake);
         self.evaluation.advance(&self.samples, intake);
-        if self.evaluation.has_room() {
+        if self.evaluation.has_room() && self.checkpoints.has_room() {
             self.training.begin_step(intake);
         }
         self.comparison.advance(&self.samples, intake);
         let is_done = self.training.is_done()
             && self.evaluation.is_idle()
+            && self.checkpoints.is_idle()
             && self.comparison.is_done()
             && self.samples.is_complete();
         if is_done {
@@ -163,6 +188,7 @@ impl Flow for PipelineFlow {
             StageKind::Augment => Task::Augment(self.training.original(ordinal, &self.samples)),
             StageKind::Batch => Task::Batch(self.training.members(ordinal)),
             StageKind::Train => Task::Train(self.training.task(ordinal)),
+            StageKind::Checkpoint => Task::Checkpoint(self.checkpoints.task()),
             StageKind::Evaluate => Task::Evaluate(self.evaluation.block(ordinal, &self.samples)),
             StageKind::Deploy => Task::Deploy(self.evaluation.candidate()),
             StageKind::Predict => {
@@ -186,11 +212,14 @@ impl Flow for PipelineFlow {
                 Err(reason) => self.fail(reason),
             },
             Outcome::Train(outcome) => match self.training.committed(ordinal, outcome, intake) {
-                Ok(Some(version)) => self.evaluation.request(version),
-                Ok(None) => {}
-                Err(reason) => self.fail(reason),
+                Ok(Published { version, snapshot }) => {
+                    version.into_iter().for_each(|version| self.evaluation.request(version));
+                    snapshot.into_iter().for_each(|snapshot| self.checkpoints.request(snapshot));
+                }
+                Err(reason) => self.fail(format!("{reason}; {}", self.checkpoints.advice())),
             },
             Outcome::Evaluate(score) => self.evaluation.scored(ordinal, score, done.busy, intake),
+            Outcome::Checkpoint(written) => self.checkpoints.written(written),
             Outcome::Deploy(deployed) => self.evaluation.was_deployed(deployed, intake),
             Outcome::Predict(answer) => self.predictions.answered(ordinal, answer),
             Outcome::Compare(outcome) => {
@@ -223,6 +252,7 @@ impl Flow for PipelineFlow {
             StageKind::Predict => self.predictions.gave_up(ordinal, cause),
             StageKind::Batch
             | StageKind::Train
+            | StageKind::Checkpoint
             | StageKind::Evaluate
             | StageKind::Deploy
             | StageKind::Compare => {

@@ -3,10 +3,11 @@
 //! Ordinals: an item of augment is `epoch * usable + position`, of batch the step, of train `step * (G + S + 1) + part`: G
 //! gradient shards, then S slices of the update, then the publication.
 
-use super::{evaluation::Version, id, samples::Samples};
+use super::{LossCurve, evaluation::Version, id, samples::Samples};
 use crate::{
     augment::Original,
     batch::{Batch, Members, Variant},
+    checkpoint::Snapshot,
     kinds::StageKind,
     model::Weights,
     plan::Plan,
@@ -29,6 +30,8 @@ struct Step {
 /// The training's state.
 pub(crate) struct Training {
     plan: Arc<Plan>,
+    /// Steps that earlier processes have done.
+    first_step: u64,
     /// The next ordinal of augment to be admitted.
     next_variant: u64,
     /// Variants that wait for their batch; none when the item was lost.
@@ -45,49 +48,100 @@ pub(crate) struct Training {
     spare_slices: Vec<UpdatedSlice>,
     spare_parameters: Vec<Vec<f32>>,
     loss: Option<f64>,
+    losses: LossCurve,
     began: Option<Ms>,
     last: Ms,
+}
+
+/// What follows from a published version.
+#[derive(Default)]
+pub(crate) struct Published {
+    /// To be evaluated.
+    pub(crate) version: Option<Version>,
+    /// To be kept.
+    pub(crate) snapshot: Option<Snapshot>,
 }
 
 /// How far the training is.
 pub(crate) struct TrainingProgress {
     pub(crate) step: u64,
+    /// Of them, those that earlier processes have done.
+    pub(crate) first_step: u64,
     pub(crate) loss: Option<f64>,
     /// Since the first step began, up to the last one's end.
     pub(crate) milliseconds: Ms,
 }
 
 impl Training {
+    /// The state before the first step.
     pub(crate) fn new(plan: Arc<Plan>) -> Self {
         let parameters =
             plan.network.initialise(&plan.settings.train.initialiser, plan.settings.seed);
-        let per_parameter = plan.settings.train.update.state_len_per_parameter();
+        let planes = vec![vec![0.0; parameters.len()]; plan.state_planes()];
+        let losses = LossCurve::new(plan.steps());
+        Training::resumed(plan, 0, parameters, &planes, losses)
+    }
+
+    /// The state after `step` steps: `planes` are what the optimiser remembers, each of all parameters.
+    pub(crate) fn resumed(
+        plan: Arc<Plan>,
+        step: u64,
+        parameters: Vec<f32>,
+        planes: &[Vec<f32>],
+        losses: LossCurve,
+    ) -> Self {
         let slices = (0..plan.settings.train.update_slices).map(|slice| {
-            let state = vec![0.0; slice_range(&plan, slice).len() * per_parameter];
+            let range = slice_range(&plan, slice);
+            let state = planes.iter().flat_map(|plane| &plane[range.clone()]).copied().collect();
             Arc::new(UpdatedSlice { parameters: Vec::new(), state })
         });
         Training {
             slices: slices.collect(),
-            next_variant: 0,
+            first_step: step,
+            next_variant: step * plan.batch(),
             variants: BTreeMap::new(),
             gathered: BTreeMap::new(),
             batches: BTreeMap::new(),
-            step: 0,
+            step,
             current: None,
             parameters: Arc::new(parameters),
             spare_gradients: Vec::new(),
             spare_slices: Vec::new(),
             spare_parameters: Vec::new(),
             loss: None,
+            losses,
             began: None,
             last: 0,
             plan,
         }
     }
 
+    /// Lets the stages begin where earlier processes have ended.
+    pub(crate) fn begin(&self, intake: &mut Intake<'_>) {
+        let firsts = [
+            (StageKind::Augment, self.next_variant),
+            (StageKind::Batch, self.step),
+            (StageKind::Train, self.step * self.parts()),
+        ];
+        for (kind, first) in firsts {
+            intake.begin_at(id(kind), ItemId(first));
+        }
+    }
+
+    /// The newest version.
+    pub(crate) fn version(&self) -> Version {
+        Version { step: self.step, weights: Weights::new(self.to_deploy()) }
+    }
+
+    /// The curve of the losses so far.
+    pub(crate) fn losses(&self) -> &LossCurve {
+        &self.losses
+    }
+
     pub(crate) fn progress(&self) -> TrainingProgress {
         let milliseconds = self.began.map_or(0, |began| self.last.saturating_sub(began));
-        TrainingProgress { step: self.step, loss: self.loss, milliseconds }
+        let (step, first_step) = (self.step, self.first_step);
+        TrainingProgress { step, first_step, loss: self.loss, milliseconds }
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -206,13 +260,13 @@ impl Training {
         TrainTask::Publish(slices, self.spare_parameters.pop().unwrap_or_default())
     }
 
-    /// Puts an outcome into its place; the last one of a step may give a version to be evaluated.
+    /// Puts an outcome into its place; the last one of a step may give a version to be evaluated or kept.
     pub(crate) fn committed(
         &mut self,
         ordinal: u64,
         outcome: TrainOutcome,
         intake: &mut Intake<'_>,
-    ) -> Result<Option<Version>, String> {
+    ) -> Result<Published, String> {
         let (shards, slices) =
             (self.plan.settings.train.gradient_shards, self.plan.settings.train.update_slices);
         let part = (ordinal % self.parts()) as usize;
@@ -223,21 +277,21 @@ impl Training {
                 if current.gradients.iter().all(Option::is_some) {
                     self.accept_parts(shards..shards + slices, intake);
                 }
-                Ok(None)
+                Ok(Published::default())
             }
             TrainOutcome::Update(slice) => {
                 current.updated[part - shards] = Some(Arc::new(slice));
                 if current.updated.iter().all(Option::is_some) {
                     self.accept_parts(shards + slices..shards + slices + 1, intake);
                 }
-                Ok(None)
+                Ok(Published::default())
             }
             TrainOutcome::Publish(parameters) => self.publish(parameters, intake.now()),
         }
     }
 
     /// One swap publishes the next version, frees the places and ends the batch.
-    fn publish(&mut self, parameters: Vec<f32>, now: Ms) -> Result<Option<Version>, String> {
+    fn publish(&mut self, parameters: Vec<f32>, now: Ms) -> Result<Published, String> {
         let current = self.current.take().expect("a step is published once");
         let batch = self.batches.remove(&self.step).expect("its batch is kept until now");
         let losses = current.gradients.iter().flatten().map(|shard| shard.loss.loss_sum);
@@ -256,10 +310,22 @@ impl Training {
                 "step {step} (epoch {epoch}): the loss is {loss}: lower `train.optimiser.learning_rate`"
             ));
         }
-        let every = self.plan.settings.evaluate.every_steps;
-        let is_due = self.step.is_multiple_of(self.plan.steps_per_epoch)
-            || every.is_some_and(|every| self.step.is_multiple_of(every));
-        Ok(is_due.then(|| Version { step: self.step, weights: Weights::new(self.to_deploy()) }))
+        self.losses.add(self.step, loss);
+        let (is_evaluated, is_kept) =
+            (self.plan.is_evaluated(self.step), self.plan.is_kept(self.step));
+        Ok(Published {
+            version: is_evaluated.then(|| self.version()),
+            snapshot: is_kept.then(|| self.snapshot()),
+        })
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            step: self.step,
+            parameters: self.parameters.clone(),
+            slices: self.slices.clone(),
+            losses: self.losses.clone(),
+        }
     }
 
     /// The average of the weights, where one is kept; else the weights themselves.

@@ -31,6 +31,14 @@ pub(crate) struct UpdatedSlice {
     pub(crate) state: Vec<f32>,
 }
 
+impl UpdatedSlice {
+    /// The n-th of `planes` numbers that the optimiser remembers, of each parameter.
+    pub(crate) fn plane(&self, n: usize, planes: usize) -> &[f32] {
+        let len = self.state.len() / planes;
+        &self.state[n * len..(n + 1) * len]
+    }
+}
+
 pub(crate) fn compute(
     plan: &Plan,
     task: UpdateTask,
