@@ -104,5 +104,10 @@ fn a_loss_that_is_no_number_ends_the_job_with_what_to_change() {
             panic!("such a training fails");
         };
         assert!(reason.contains("train.optimiser.learning_rate"), "{reason}");
+        assert!(
+            reason.contains("(epoch 1)") && reason.contains(".weight` is not finite"),
+            "{reason}"
+        );
+        assert!(reason.ends_with("there is no checkpoint"), "{reason}");
     });
 }

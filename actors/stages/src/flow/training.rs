@@ -93,7 +93,7 @@ impl Training {
         let slices = (0..plan.settings.train.update_slices).map(|slice| {
             let range = slice_range(&plan, slice);
             let state = planes.iter().flat_map(|plane| &plane[range.clone()]).copied().collect();
-            Arc::new(UpdatedSlice { parameters: Vec::new(), state })
+            Arc::new(UpdatedSlice { state, ..UpdatedSlice::default() })
         });
         Training {
             slices: slices.collect(),
@@ -282,21 +282,49 @@ impl Training {
             TrainOutcome::Update(slice) => {
                 current.updated[part - shards] = Some(Arc::new(slice));
                 if current.updated.iter().all(Option::is_some) {
+                    self.check_finite()?;
                     self.accept_parts(shards + slices..shards + slices + 1, intake);
                 }
                 Ok(Published::default())
             }
-            TrainOutcome::Publish(parameters) => self.publish(parameters, intake.now()),
+            TrainOutcome::Publish(parameters) => Ok(self.publish(parameters, intake.now())),
         }
     }
 
-    /// One swap publishes the next version, frees the places and ends the batch.
-    fn publish(&mut self, parameters: Vec<f32>, now: Ms) -> Result<Published, String> {
-        let current = self.current.take().expect("a step is published once");
-        let batch = self.batches.remove(&self.step).expect("its batch is kept until now");
+    /// A version that is not finite is not published: the one before it stays.
+    fn check_finite(&self) -> Result<(), String> {
+        let current = self.current.as_ref().expect("a step that is checked is under way");
+        let mut slices = current.updated.iter().flatten();
+        let first = slices.find_map(|slice| slice.not_finite);
+        let loss = self.mean_loss(current);
+        if loss.is_finite() && first.is_none() {
+            return Ok(());
+        }
+        let tensors = self.plan.network.parameters();
+        let holds = |at: usize| tensors.iter().find(|t| (t.offset..t.offset + t.len).contains(&at));
+        let place = match first.and_then(holds) {
+            Some(tensor) => format!(", and the step of `{}` is not finite", tensor.name),
+            None => String::new(),
+        };
+        let (step, epoch) = (self.step + 1, self.plan.epoch_of(self.step) + 1);
+        Err(format!(
+            "step {step} (epoch {epoch}): the loss is {loss}{place}: \
+             lower `train.optimiser.learning_rate`, or set `train.clip_norm`"
+        ))
+    }
+
+    /// The mean loss of the step's batch.
+    fn mean_loss(&self, current: &Step) -> f64 {
         let losses = current.gradients.iter().flatten().map(|shard| shard.loss.loss_sum);
-        let scale = batch.scale(&self.plan.settings.train.loss);
-        let loss = losses.sum::<f64>() * f64::from(scale);
+        let scale = self.batches[&self.step].scale(&self.plan.settings.train.loss);
+        losses.sum::<f64>() * f64::from(scale)
+    }
+
+    /// One swap publishes the next version, frees the places and ends the batch.
+    fn publish(&mut self, parameters: Vec<f32>, now: Ms) -> Published {
+        let current = self.current.take().expect("a step is published once");
+        let loss = self.mean_loss(&current);
+        self.batches.remove(&self.step);
         let before = std::mem::replace(&mut self.parameters, Arc::new(parameters));
         let updated = current.updated.into_iter().flatten().collect();
         let slices = std::mem::replace(&mut self.slices, updated);
@@ -304,19 +332,13 @@ impl Training {
         self.step += 1;
         self.loss = Some(loss);
         self.last = now;
-        if !loss.is_finite() {
-            let (step, epoch) = (self.step, self.plan.epoch_of(self.step - 1) + 1);
-            return Err(format!(
-                "step {step} (epoch {epoch}): the loss is {loss}: lower `train.optimiser.learning_rate`"
-            ));
-        }
         self.losses.add(self.step, loss);
         let (is_evaluated, is_kept) =
             (self.plan.is_evaluated(self.step), self.plan.is_kept(self.step));
-        Ok(Published {
+        Published {
             version: is_evaluated.then(|| self.version()),
             snapshot: is_kept.then(|| self.snapshot()),
-        })
+        }
     }
 
     fn snapshot(&self) -> Snapshot {

@@ -29,6 +29,8 @@ pub(crate) struct UpdateTask {
 pub(crate) struct UpdatedSlice {
     pub(crate) parameters: Vec<f32>,
     pub(crate) state: Vec<f32>,
+    /// The first of the flat parameters here whose gradient, or whose new value, is infinite or no number.
+    pub(crate) not_finite: Option<usize>,
 }
 
 impl UpdatedSlice {
@@ -47,7 +49,7 @@ pub(crate) fn compute(
 ) -> Result<UpdatedSlice, WorkerError> {
     let UpdateTask { shards, parameters, before, range, step, buffer } = task;
     let train = &plan.settings.train;
-    let UpdatedSlice { parameters: mut updated, mut state } = buffer;
+    let UpdatedSlice { parameters: mut updated, mut state, .. } = buffer;
     gradient.resize(range.len(), 0.0);
     updated.resize(range.len(), 0.0);
     state.resize(range.len() * train.update.state_len_per_parameter(), 0.0);
@@ -58,6 +60,7 @@ pub(crate) fn compute(
     let number = step + 1;
     let rate_factor = train.schedule.factor(number, plan.steps(), plan.steps_per_epoch);
     let gradient_norm = train.update.clip_norm.map(|_| norm(plan, &shards, pulse)).transpose()?;
+    let start = range.start;
     let slice = ParameterSlice {
         gradient,
         old: &parameters[range.clone()],
@@ -69,7 +72,17 @@ pub(crate) fn compute(
     let step = TrainingStep { number, rate_factor, gradient_norm };
     plan.network.update(&train.update, &step, slice);
     pulse.beat()?;
-    Ok(UpdatedSlice { parameters: updated, state })
+    let not_finite = first_not_finite(gradient).or_else(|| first_not_finite(&updated));
+    let not_finite = not_finite.map(|at| start + at);
+    Ok(UpdatedSlice { parameters: updated, state, not_finite })
+}
+
+/// The place of the first number that is infinite or none. Whole blocks are looked at without a branch a number.
+fn first_not_finite(numbers: &[f32]) -> Option<usize> {
+    const BLOCK: usize = 1 << 10;
+    let is_sound = |block: &[f32]| block.iter().fold(true, |sound, x| sound & x.is_finite());
+    let (n, block) = numbers.chunks(BLOCK).enumerate().find(|(_, block)| !is_sound(block))?;
+    Some(n * BLOCK + block.iter().position(|x| !x.is_finite())?)
 }
 
 /// Writes the sum of the shards' gradients from the parameter `from` on.
