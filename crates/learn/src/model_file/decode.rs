@@ -8,20 +8,17 @@ use crate::{Network, ParameterSpec};
 use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
 
+/// What PyTorch's batch normalisation counts beside its statistics: no parameter of a formula.
+const COUNTER: &str = ".num_batches_tracked";
+
 /// Reads a model.
 ///
 /// # Errors
 /// When the bytes are anything but one finite tensor of the right shape for every parameter of the
 /// net that they describe.
 pub fn decode(bytes: &[u8]) -> Result<(Network, ModelFile), ModelError> {
-    let found = bytes.len();
-    let claimed =
-        bytes.first_chunk().map_or(u64::MAX, |first: &[u8; 8]| u64::from_le_bytes(*first));
-    if claimed > HEADER_BYTES_MAX as u64 || claimed + 8 > found as u64 {
-        return Err(ModelError::Header { claimed, found });
-    }
+    check_header(bytes)?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(ModelError::Format)?;
-    let tensors = SafeTensors::deserialize(bytes).map_err(ModelError::Format)?;
     let stored = header.metadata().clone().unwrap_or_default();
     let mut metadata: BTreeMap<String, String> = BTreeMap::from_iter(stored);
     let net: Net = serde_json::from_str(&metadata.remove(NET_KEY).ok_or(ModelError::NoNet)?)
@@ -30,7 +27,21 @@ pub fn decode(bytes: &[u8]) -> Result<(Network, ModelFile), ModelError> {
         return Err(ModelError::TooManyLayers { found: net.layers.len() });
     }
     let network = Network::new(net.input, &net.layers)?;
-    let (found, expected) = (tensors.len(), network.parameters().len());
+    let parameters = decode_parameters(&network, bytes)?;
+    Ok((network, ModelFile { metadata, parameters }))
+}
+
+/// Reads the parameters of `network`, laid out as [`Network::parameters`] says; whatever else the
+/// file says of itself is passed over. So are the counters that PyTorch's batch normalisation keeps.
+///
+/// # Errors
+/// When the bytes are anything but one finite tensor of the right shape for every parameter.
+pub fn decode_parameters(network: &Network, bytes: &[u8]) -> Result<Vec<f32>, ModelError> {
+    check_header(bytes)?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(ModelError::Format)?;
+    let is_parameter = |name: &&&str| !name.ends_with(COUNTER);
+    let (found, expected) =
+        (tensors.names().iter().filter(is_parameter).count(), network.parameters().len());
     if found != expected {
         return Err(ModelError::TensorCount { found, expected });
     }
@@ -47,7 +58,19 @@ pub fn decode(bytes: &[u8]) -> Result<(Network, ModelFile), ModelError> {
         }
         check_finite(&spec.name, &parameters[spec.offset..][..spec.len])?;
     }
-    Ok((network, ModelFile { metadata, parameters }))
+    Ok(parameters)
+}
+
+/// # Errors
+/// When the header is longer than the file or than what is read.
+fn check_header(bytes: &[u8]) -> Result<(), ModelError> {
+    let found = bytes.len();
+    let claimed =
+        bytes.first_chunk().map_or(u64::MAX, |first: &[u8; 8]| u64::from_le_bytes(*first));
+    if claimed > HEADER_BYTES_MAX as u64 || claimed + 8 > found as u64 {
+        return Err(ModelError::Header { claimed, found });
+    }
+    Ok(())
 }
 
 /// The bytes of a tensor that has the name, type, shape and length of the net's.

@@ -6,7 +6,10 @@
 //! because the library's metadata is a hash map whose order changes from run to run.
 //!
 //! Reading distrusts every byte; what is accepted is exactly the tensors of the net in the
-//! metadata.
+//! metadata, and the counters that PyTorch's batch normalisation keeps beside them.
+//!
+//! Beside it stand the formats of other programs: [`npz`] has the same tensors in NumPy's archive,
+//! [`onnx`] the whole net for other runtimes.
 //!
 //! Source: <https://github.com/huggingface/safetensors>, "Format".
 
@@ -17,8 +20,9 @@ mod decode;
 pub mod npy;
 mod zip;
 pub mod npz;
+pub mod onnx;
 
-pub use decode::decode;
+pub use decode::{decode, decode_parameters};
 pub use encode::encode;
 pub use zip::{Packing, ZipError};
 
@@ -168,10 +172,10 @@ pub fn weights_sha256(parameters: &[f32]) -> String {
 mod tests {
     use super::*;
     use crate::Network;
-    use crate::layer::{conv2d::Conv2d, dense::Dense, flatten::Flatten};
+    use crate::layer::{batch_norm::BatchNorm, conv2d::Conv2d, dense::Dense, flatten::Flatten};
     use crate::layer::{max_pool::MaxPool, relu::Relu};
     use proptest::prelude::*;
-    use safetensors::SafeTensors;
+    use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
     fn network() -> Network {
         let layers: [LayerSpec; 6] = [
@@ -252,6 +256,35 @@ mod tests {
         assert!(replace("\"net\"", "\"nat\"").contains("metadata `net` is missing"));
         assert!(replace("filters\\\":3", "filters\\\":0").contains("make no network"));
         assert!(replace("\"F32\"", "\"I32\"").contains("is I32"));
+    }
+
+    /// A file that PyTorch's tools wrote: any tensors, no metadata.
+    fn plain_file(tensors: &[(String, Dtype, Vec<usize>, Vec<u8>)]) -> Vec<u8> {
+        let view = |(name, dtype, shape, data): &'_ (String, Dtype, Vec<usize>, Vec<u8>)| {
+            (name.clone(), TensorView::new(*dtype, shape.clone(), data.clone().leak()).unwrap())
+        };
+        safetensors::serialize(tensors.iter().map(view), None).unwrap()
+    }
+
+    #[test]
+    fn weights_of_pytorch_are_read_for_a_net_that_is_known() {
+        let layers: [LayerSpec; 3] =
+            [Dense::new(3).into(), BatchNorm::default().into(), Dense::new(2).into()];
+        let network = Network::new(Shape::Features(2), &layers).unwrap();
+        let parameters = network.initial_parameters(1);
+        let mut tensors: Vec<_> = tensors::file_tensors(&network, &parameters)
+            .unwrap()
+            .map(|tensor| {
+                let bytes = tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+                (tensor.name, Dtype::F32, tensor.shape, bytes)
+            })
+            .collect();
+        tensors.push(("1.num_batches_tracked".into(), Dtype::I64, vec![], vec![0; 8]));
+        assert_eq!(decode_parameters(&network, &plain_file(&tensors)).unwrap(), parameters);
+        assert!(matches!(decode(&plain_file(&tensors)), Err(ModelError::NoNet)));
+        tensors.push(("2.more".into(), Dtype::F32, vec![], vec![0; 4]));
+        let error = decode_parameters(&network, &plain_file(&tensors)).unwrap_err();
+        assert!(matches!(error, ModelError::TensorCount { found: 9, expected: 8 }), "{error}");
     }
 
     #[test]

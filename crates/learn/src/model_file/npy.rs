@@ -232,7 +232,7 @@ fn array<T: Clone, const N: usize>(
 }
 
 /// A half as the single that equals it.
-fn widened(half: u16) -> f32 {
+pub(super) fn widened(half: u16) -> f32 {
     let magnitude = match ((half >> 10) & 31, half & 1023) {
         // 2^-24 is the smallest half above zero.
         (0, fraction) => f32::from(fraction) / (1 << 24) as f32,
