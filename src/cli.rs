@@ -1,6 +1,7 @@
 //! Every flag, only parsed: what the values mean is decided in `commands/` and `config/`.
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use planaria_data::{Fit, Invert};
 use planaria_stages::{ChaosPlan, Death};
 use std::path::PathBuf;
 
@@ -55,6 +56,10 @@ pub enum Command {
     Status(StatusArgs),
     /// Classify images: by the runtime's newest model, or by a model file.
     Predict(PredictArgs),
+    /// Write a saved model for other programs: ONNX, NumPy, safetensors.
+    Export(ExportArgs),
+    /// Make a model of ours from a file of another program: ONNX, or weights for a net of ours.
+    Import(ImportArgs),
     /// Kill actors of the runtime, now, and see that nothing is lost.
     Kill(KillArgs),
     /// Kill actors of the runtime at random for a while.
@@ -174,6 +179,114 @@ pub struct PredictArgs {
     /// Which runtime.
     #[command(flatten)]
     pub target: Target,
+}
+
+/// `planaria export`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  planaria export mnist-cnn.safetensors --out mnist-cnn.onnx     for onnxruntime and others
+  planaria export mnist-cnn.safetensors --out mnist-cnn.npz      for numpy.load
+
+The ONNX model takes images [batch, channels, height, width], preprocessed as its metadata say,
+and gives logits. Tensors have PyTorch's names and layouts.")]
+pub struct ExportArgs {
+    /// The model, a safetensors file that `planaria run` has saved.
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// Where to write it.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// The format [default: what the name of --out ends in].
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<ModelFormat>,
+}
+
+/// A format of models on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ModelFormat {
+    /// As `planaria run` saves it; PyTorch's names and layouts.
+    Safetensors,
+    /// Opset 17.
+    Onnx,
+    /// NumPy's archive of arrays, compressed.
+    Npz,
+}
+
+/// `planaria import`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  planaria import resnet.onnx --mean 0.49,0.48,0.45 --deviation 0.25 --out resnet.safetensors
+  planaria import weights.npz --net mnist-cnn.safetensors --out new.safetensors
+
+Pictures are preprocessed as the flags say, else as the file (or the model of --net) says, else
+with mean 0, deviation 1, never inverted and stretched to the input's size.")]
+pub struct ImportArgs {
+    /// An ONNX model; or, with --net, weights with PyTorch's names as .npz or .safetensors.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Where to write the model, a safetensors file.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// A model of the same net, for files that hold only weights.
+    #[arg(long, value_name = "MODEL")]
+    pub net: Option<PathBuf>,
+    /// What is taken off numbers in [0, 1]: one number, or one a channel.
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', allow_negative_numbers = true,
+        value_parser = finite)]
+    pub mean: Vec<f32>,
+    /// What they are then divided by: one number, or one a channel.
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', value_parser = positive)]
+    pub deviation: Vec<f32>,
+    /// When black and white are exchanged.
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pub invert: Option<InvertFlag>,
+    /// How pictures are brought to the input's size.
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub fit: Option<FitFlag>,
+}
+
+/// When black and white are exchanged, on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InvertFlag {
+    /// Never.
+    Never,
+    /// Always.
+    Always,
+    /// When the border is bright: dark ink on light paper.
+    Auto,
+}
+
+impl From<InvertFlag> for Invert {
+    fn from(flag: InvertFlag) -> Self {
+        match flag {
+            InvertFlag::Never => Invert::Never,
+            InvertFlag::Always => Invert::Always,
+            InvertFlag::Auto => Invert::Auto,
+        }
+    }
+}
+
+/// How a picture is brought to a size, on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FitFlag {
+    /// Height and width each for themselves.
+    Stretch,
+    /// As large as fits, in the middle.
+    Contain,
+    /// As MNIST was made: by the ink.
+    Centre,
+}
+
+impl From<FitFlag> for Fit {
+    fn from(flag: FitFlag) -> Self {
+        match flag {
+            FitFlag::Stretch => Fit::Stretch,
+            FitFlag::Contain => Fit::Contain,
+            FitFlag::Centre => Fit::Centre,
+        }
+    }
 }
 
 /// `planaria kill`.
@@ -306,6 +419,16 @@ fn chaos_plan(text: &str) -> Result<ChaosPlan, String> {
     }
 }
 
+fn finite(text: &str) -> Result<f32, String> {
+    let number = text.trim().parse().map_err(|_| format!("`{text}` is no number"))?;
+    if f32::is_finite(number) { Ok(number) } else { Err("it must be finite".into()) }
+}
+
+fn positive(text: &str) -> Result<f32, String> {
+    let number = finite(text)?;
+    if number > 0.0 { Ok(number) } else { Err("it must be more than 0".into()) }
+}
+
 fn every(text: &str) -> Result<u64, String> {
     match units::milliseconds(text)? {
         0 => Err("the wait must be at least 1ms".into()),
@@ -340,6 +463,26 @@ mod tests {
             let error = Cli::try_parse_from(["planaria", "run", "a.toml", flag, "-1"]);
             let error = error.expect_err("there are no such numbers").to_string();
             assert!(error.contains(&format!("'-1' for '{flag} <N>'")), "{error}");
+        }
+    }
+
+    #[test]
+    fn preprocessing_is_one_number_or_one_a_channel() {
+        let parse = |flags: &[&str]| {
+            let command = ["planaria", "import", "a.onnx", "--out", "b.safetensors"];
+            match Cli::try_parse_from(command.iter().chain(flags)).map(|cli| cli.command) {
+                Ok(Command::Import(args)) => Ok((args.mean, args.deviation)),
+                Ok(other) => panic!("{other:?}"),
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        assert_eq!(parse(&[]), Ok((vec![], vec![])));
+        assert_eq!(
+            parse(&["--mean", "-0.5", "--deviation=1,2,3"]),
+            Ok((vec![-0.5], vec![1., 2., 3.]))
+        );
+        for wrong in ["0", "-1", "nan", "inf", "x", "1,,2"] {
+            assert!(parse(&["--deviation", wrong]).is_err(), "{wrong}");
         }
     }
 

@@ -19,6 +19,9 @@ mod run;
 mod check_config;
 mod status;
 mod predict;
+mod export;
+mod import;
+mod model_files;
 mod kill;
 mod chaos;
 mod scale;
@@ -66,6 +69,24 @@ pub enum CommandError {
     Report(#[source] Box<dyn Error + Send + Sync>),
     #[error("cannot use the model file")]
     Model(#[from] planaria_stages::OpenModelError),
+    #[error("{path}: cannot use it", path = path.display())]
+    ModelFile { path: PathBuf, source: Box<dyn Error + Send + Sync> },
+    #[error("cannot write the model")]
+    WriteModel(#[source] Box<dyn Error + Send + Sync>),
+    #[error(
+        "{path}: its name ends in no format of models: .safetensors, .onnx or .npz",
+        path = path.display()
+    )]
+    ModelEnding { path: PathBuf },
+    #[error("--out {path}: a model is a .safetensors file", path = path.display())]
+    NoModelEnding { path: PathBuf },
+    #[error(
+        "{path} holds only weights: name a model of the same net with `--net`",
+        path = path.display()
+    )]
+    WhichNet { path: PathBuf },
+    #[error("--{flag}: {found} numbers for {channels} channels: give one, or one a channel")]
+    Channels { flag: &'static str, found: usize, channels: usize },
     #[error("{refused} of {all} pictures got no answer")]
     Pictures { refused: usize, all: usize },
     #[error("the runtime still drains after {seconds} s: wait longer with `--wait`")]
@@ -83,6 +104,10 @@ impl CommandError {
             | CommandError::ToldInJson
             | CommandError::Explain { .. }
             | CommandError::HowMany { .. }
+            | CommandError::ModelEnding { .. }
+            | CommandError::NoModelEnding { .. }
+            | CommandError::WhichNet { .. }
+            | CommandError::Channels { .. }
             | CommandError::ReportPath { .. } => 2,
             // A path that can never be a socket is a wrong flag; one in use is bad luck.
             CommandError::Socket(SocketError::TooLong { .. }) => 2,
@@ -98,6 +123,8 @@ impl CommandError {
             | CommandError::Chaos(_)
             | CommandError::Report(_)
             | CommandError::Model(_)
+            | CommandError::ModelFile { .. }
+            | CommandError::WriteModel(_)
             | CommandError::Pictures { .. }
             | CommandError::StillDraining { .. }
             | CommandError::Answer(_) => 1,
@@ -151,6 +178,8 @@ pub fn execute(cli: Cli) -> Result<(), CommandError> {
         Command::Check(args) => check_config::check(&args),
         Command::Status(args) => status::status(&args),
         Command::Predict(args) => predict::predict(&args),
+        Command::Export(args) => export::export(&args),
+        Command::Import(args) => import::import(&args),
         Command::Kill(args) => kill::kill(&args),
         Command::Chaos(args) => chaos::chaos(&args),
         Command::Scale(args) => scale::scale(&args),

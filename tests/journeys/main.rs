@@ -10,6 +10,7 @@ mod world;
 mod client;
 mod drawings;
 mod first_run;
+mod other_formats;
 mod same_result;
 mod second_terminal;
 mod kill_an_actor;

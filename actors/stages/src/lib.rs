@@ -35,7 +35,9 @@ mod view;
 pub use chaos::ChaosPlan;
 pub use events::{EventPage, PipelineEvent, What};
 pub use kinds::{STAGES, StageKind};
-pub use model::{OpenModelError, PredictError, Prediction, SavedModel};
+pub use model::{
+    CLASS_NAMES, OpenModelError, PREPROCESSING, PredictError, Prediction, Preprocessing, SavedModel,
+};
 pub use pipeline::{Death, JobError, KillError, Pipeline, ScaleError, Scaled, StartError};
 pub use planaria_kernel::Strategy;
 pub use results::{

@@ -14,10 +14,10 @@ use std::{
 };
 
 /// The key of a model file's metadata that holds its [`Preprocessing`].
-const PREPROCESSING: &str = "preprocessing";
+pub const PREPROCESSING: &str = "preprocessing";
 
 /// The key of a model file's metadata that holds the names of its classes; not there when they have none.
-const CLASS_NAMES: &str = "class_names";
+pub const CLASS_NAMES: &str = "class_names";
 
 /// The largest model file that is read: no weights of ours come near it.
 const FILE_BYTES_MAX: u64 = 2 << 30;
