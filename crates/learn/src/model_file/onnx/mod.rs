@@ -27,7 +27,7 @@ use crate::{Network, ShapeError};
 use messages::{Entry, Model, OperatorSet};
 pub use operators::OPERATORS;
 use prost::Message;
-use source::Source;
+use source::{Parts, Source};
 use std::collections::BTreeMap;
 use std::fmt;
 use write::counted_features;
@@ -76,8 +76,8 @@ pub fn encode(
 /// # Errors
 /// When the bytes are anything but a model of the layers that there are here.
 pub fn decode(bytes: &[u8]) -> Result<(Network, ModelFile), OnnxError> {
-    let (graph, metadata) = source::parse(bytes)?;
-    let source = Source::new(&graph, |operator| OPERATORS.contains(&operator))?;
+    let Parts { opset, graph, mut metadata } = source::parse(bytes)?;
+    let source = Source::new(opset, &graph, |operator| OPERATORS.contains(&operator))?;
     let (input, found) = read::net(&source)?;
     let network = Network::new(input, &found.layers)?;
     let flattened: BTreeMap<String, [usize; 2]> = found.flattened.into_iter().collect();
@@ -99,7 +99,6 @@ pub fn decode(bytes: &[u8]) -> Result<(Network, ModelFile), OnnxError> {
         let missing = || ModelError::Missing { name: name.to_owned() };
         tensors.remove(name).ok_or_else(missing)
     })?;
-    let mut metadata: BTreeMap<String, String> = metadata.into_iter().collect();
     metadata.remove(NET_KEY);
     Ok((network, ModelFile { metadata, parameters }))
 }

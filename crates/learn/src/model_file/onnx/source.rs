@@ -9,11 +9,20 @@ use std::collections::BTreeMap;
 /// The place of a tensor that lies in another file.
 const EXTERNAL: i32 = 1;
 
+/// The parts of a file.
+#[derive(Debug)]
+pub(super) struct Parts {
+    /// The version of its operators.
+    pub(super) opset: i64,
+    pub(super) graph: Graph,
+    pub(super) metadata: BTreeMap<String, String>,
+}
+
 /// Takes a file apart.
 ///
 /// # Errors
 /// When it is no model, too large, or holds what is never read here.
-pub(super) fn parse(bytes: &[u8]) -> Result<(Graph, Vec<(String, String)>), OnnxError> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Parts, OnnxError> {
     if bytes.len() > FILE_BYTES_MAX {
         return Err(OnnxError::TooLarge { found: bytes.len() });
     }
@@ -40,7 +49,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<(Graph, Vec<(String, String)>), Onnx
         return Err(OnnxError::Opset { found: opset });
     }
     let metadata = model.metadata_props.into_iter().map(|entry| (entry.key, entry.value));
-    Ok((graph, metadata.collect()))
+    Ok(Parts { opset, graph, metadata: metadata.collect() })
 }
 
 /// True for the domain of ONNX's own operators.
@@ -51,6 +60,8 @@ fn is_own_domain(domain: &str) -> bool {
 /// A graph with an index.
 #[derive(Debug)]
 pub(super) struct Source<'a> {
+    /// The version of the operators.
+    pub(super) opset: i64,
     /// All but what makes constants, in an order in which every value is made before it is read.
     pub(super) nodes: Vec<&'a Node>,
     pub(super) constants: Constants<'a>,
@@ -67,6 +78,7 @@ impl<'a> Source<'a> {
     /// When operators are not known, names do not fit together, or there is not one input and one
     /// output.
     pub(super) fn new(
+        opset: i64,
         graph: &'a Graph,
         known: impl Fn(&str) -> bool,
     ) -> Result<Source<'a>, OnnxError> {
@@ -81,7 +93,7 @@ impl<'a> Source<'a> {
             return Err(OnnxError::Unsupported { what });
         };
         let readers = readers(&nodes, &input.name, &constants)?;
-        Ok(Source { nodes, constants, readers, input, output: &output.name })
+        Ok(Source { opset, nodes, constants, readers, input, output: &output.name })
     }
 
     /// The numbers of the nodes that read a value.

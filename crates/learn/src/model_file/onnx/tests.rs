@@ -1,5 +1,7 @@
 //! Nets written and read back, and files that are no nets.
 
+mod changed_graphs;
+
 use super::messages::{Graph, Node, Tensor, ValueInfo};
 use super::*;
 use crate::layer::average_pool::AveragePool;
@@ -280,6 +282,29 @@ fn shapes_that_do_not_fit_are_refused_with_the_name_of_the_tensor() {
     assert!(error.contains("has a weight of fewer than 3 axes"), "{error}");
     let error = refused(|_, graph| graph.initializer[1].dims = vec![3]);
     assert!(error.contains("has 2 numbers, but its shape [3] needs 3"), "{error}");
+}
+
+#[test]
+fn operators_that_mean_something_else_are_refused() {
+    let with = |operator: &str, attribute: messages::Attribute, opset: i64| {
+        refused(|model, graph| {
+            model.opset_import[0].version = opset;
+            let node = &mut graph.node[1];
+            node.op_type = operator.to_owned();
+            node.attribute = vec![attribute];
+        })
+    };
+    let axis = |axis| write::int("axis", axis);
+    for error in [with("Softmax", axis(2), 17), with("Softmax", axis(1), 12)] {
+        assert!(error.contains("only along the channels"), "{error}");
+    }
+    assert!(with("Transpose", write::ints("perm", &[0, 3, 2, 1]), 17).contains("turns axes"));
+    assert!(with("Flatten", axis(2), 17).contains("flattens from axis 2"));
+    let training = with("BatchNormalization", write::int("training_mode", 1), 17);
+    assert!(training.contains("model.eval()"), "{training}");
+    assert!(with("MaxPool", write::ints("kernel_shape", &[9, 9]), 17).contains("does not fit"));
+    let mean = with("ReduceMean", write::ints("axes", &[1]), 17);
+    assert!(mean.contains("not over all places"), "{mean}");
 }
 
 #[test]

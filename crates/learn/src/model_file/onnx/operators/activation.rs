@@ -2,10 +2,11 @@
 
 use super::super::OnnxError;
 use super::super::messages::Node;
-use super::super::read::{Flow, Step};
+use super::super::read::{Flow, Reader, Step};
 use super::super::source::operator_error;
 use super::super::write::{self, Writer};
 use super::{Settings, one};
+use crate::Shape;
 use crate::layer::gelu::{Approximate, Gelu};
 use crate::layer::softmax::Softmax;
 
@@ -57,11 +58,15 @@ pub(super) fn read_gelu<'a>(node: &'a Node, y: Flow<'a>) -> Result<Step<'a>, Onn
     Ok(one(Gelu { approximate }.into(), y))
 }
 
-pub(super) fn read_softmax<'a>(node: &'a Node, y: Flow<'a>) -> Result<Step<'a>, OnnxError> {
-    // Before opset 13 the default was 1; then a text without `axis` means all axes behind it, which
-    // are the channels only of features.
+pub(super) fn read_softmax<'a>(
+    reader: &Reader<'_, 'a>,
+    node: &'a Node,
+    y: Flow<'a>,
+) -> Result<Step<'a>, OnnxError> {
+    // Before opset 13 it went over all axes from `axis` on: the same for features alone.
+    let goes_on = reader.source.opset < 13 && !matches!(y.shape, Shape::Features(_));
     let axis = Settings(node).int("axis", -1);
-    if y.is_channel_axis(axis) {
+    if y.is_channel_axis(axis) && !goes_on {
         return Ok(one(Softmax {}.into(), y));
     }
     let problem = format!("goes along axis {axis}: only along the channels it is a layer here");

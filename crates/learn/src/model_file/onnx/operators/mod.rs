@@ -166,7 +166,7 @@ pub(super) fn read<'a>(
         "Tanh" => Ok(one(crate::layer::tanh::Tanh {}.into(), y)),
         // At the end it makes probabilities of logits, as predictions do here.
         "Softmax" | "LogSoftmax" if is_output(reader, node, y) => Ok(nothing(y)),
-        "Softmax" => activation::read_softmax(node, y),
+        "Softmax" => activation::read_softmax(reader, node, y),
         "Flatten" => order::read_flatten(node, y),
         "Reshape" => order::read_reshape(reader, node, y),
         "Transpose" => order::read_transpose(node, y),

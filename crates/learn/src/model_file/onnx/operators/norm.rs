@@ -61,6 +61,10 @@ pub(super) fn read_batch_norm<'a>(
     node: &'a Node,
     y: Flow<'a>,
 ) -> Result<Step<'a>, OnnxError> {
+    if Settings(node).int("training_mode", 0) != 0 {
+        let problem = "is in training: export the model after `model.eval()`".to_owned();
+        return Err(operator_error(node, problem));
+    }
     let epsilon = Settings(node).float("epsilon", 1e-5);
     let mut tensors = Vec::new();
     for (place, name) in (1..).zip(BATCH_NORM) {
