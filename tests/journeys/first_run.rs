@@ -98,7 +98,8 @@ fn check_report(report: &Value) {
     let libraries = [&report["baselines"][0]["library"], &report["baselines"][1]["library"]];
     assert_eq!(libraries, ["linfa", "smartcore"]);
     let names = report["stages"].as_array().expect("a list").iter().map(|stage| &stage["name"]);
-    let way = "ingest decode preprocess augment batch train evaluate deploy predict compare";
+    let way =
+        "ingest decode preprocess augment batch train checkpoint evaluate deploy predict compare";
     assert_eq!(names.collect::<Vec<_>>(), way.split(' ').collect::<Vec<_>>());
     let rows = report["test"]["confusion"].as_array().expect("a table").iter();
     let cells = rows.flat_map(|row| row.as_array().expect("a row"));
