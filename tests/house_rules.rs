@@ -9,6 +9,8 @@ use clap::CommandFactory;
 use repository::{Text, files, nowhere, paths, places, root};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io::Cursor,
+    path::Path,
     process::Command,
 };
 use toml::{Table, Value};
@@ -288,15 +290,40 @@ fn no_path_of_anybodys_machine_is_committed() {
     nowhere("a path is relative to the repository, or the user's", &wrong);
 }
 
+/// Pictures where a config that learns from a folder looks for them: every class has as many.
+fn pictures(folder: &Path) {
+    let mut png = Vec::new();
+    let black = image::RgbImage::new(32, 32);
+    black.write_to(&mut Cursor::new(&mut png), image::ImageFormat::Png).expect("a picture");
+    for (split, class) in (0..20).map(|number| (["train", "test"][number % 2], number / 2)) {
+        let class = folder.join(split).join(format!("class{class}"));
+        std::fs::create_dir_all(&class).expect("a folder for the class");
+        for number in 0..60 {
+            std::fs::write(class.join(format!("{number}.png")), &png).expect("a picture");
+        }
+    }
+}
+
 #[test]
 fn every_config_that_is_shipped_is_accepted_by_check() {
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    pictures(&elsewhere.path().join("cifar10"));
     let configs: Vec<Text> = files(&[".toml"]);
     let configs = configs.iter().filter(|file| file.path.starts_with("configs/"));
     let mut checked = 0;
     for config in configs {
+        // CIFAR-10 is not ours to ship: its config is checked beside a few pictures.
+        let is_elsewhere = config.text.contains("path = \"cifar10\"");
+        let path = match is_elsewhere {
+            true => elsewhere.path().join("config.toml"),
+            false => root().join(&config.path),
+        };
+        if is_elsewhere {
+            std::fs::write(&path, &config.text).expect("a copy of the config");
+        }
         let output = Command::new(env!("CARGO_BIN_EXE_planaria"))
-            .args(["check", &config.path])
-            .current_dir(root())
+            .arg("check")
+            .arg(&path)
             .output()
             .expect("the program starts");
         let said = String::from_utf8_lossy(&output.stderr);

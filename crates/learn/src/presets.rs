@@ -27,6 +27,9 @@ pub const PRESETS: &[Preset] = &[
     Preset { name: "mnist-cnn", input: MNIST, layers: mnist_cnn },
     Preset { name: "lenet5", input: MNIST, layers: lenet5 },
     Preset { name: "cifar-cnn", input: CIFAR, layers: cifar_cnn },
+    Preset { name: "mnist-small", input: MNIST, layers: mnist_small },
+    Preset { name: "mnist-res", input: MNIST, layers: mnist_res },
+    Preset { name: "cifar-res", input: CIFAR, layers: cifar_res },
     Preset { name: "tiny-cnn", input: MNIST, layers: tiny_cnn },
 ];
 
@@ -72,24 +75,70 @@ fn lenet5() -> Vec<LayerSpec> {
 /// A small residual net for CIFAR-10, in the manner of ResNet-9: 483,370 parameters, and 1,216
 /// running statistics.
 fn cifar_cnn() -> Vec<LayerSpec> {
-    let block = |filters| {
-        let body = [normalised(filters), normalised(filters)].concat();
-        vec![Residual { body, shortcut: Vec::new() }.into()]
-    };
-    let pool = || vec![MaxPool::example().into()];
     let end = vec![Flatten {}.into(), Dense::new(10).into()];
     [
         normalised(32),
         normalised(64),
-        pool(),
+        vec![pool()],
         block(64),
         normalised(128),
-        pool(),
+        vec![pool()],
         block(128),
-        pool(),
+        vec![pool()],
         end,
     ]
     .concat()
+}
+
+/// Three normalised convolutions that learn fast: 99 % of MNIST within an epoch. 62,378 parameters
+/// and statistics, 15 MFLOP an image.
+fn mnist_small() -> Vec<LayerSpec> {
+    let end = vec![pool(), Flatten {}.into(), Dense::new(10).into()];
+    [pooled(32), pooled(64), normalised(64), end].concat()
+}
+
+/// A residual net for MNIST: 86 MFLOP an image.
+fn mnist_res() -> Vec<LayerSpec> {
+    let end = vec![pool(), Flatten {}.into(), Dropout { rate: 0.3 }.into(), Dense::new(10).into()];
+    [
+        normalised(32),
+        pooled(32),
+        normalised(64),
+        block(64),
+        vec![pool()],
+        normalised(128),
+        block(128),
+        end,
+    ]
+    .concat()
+}
+
+/// A residual net for CIFAR-10, in the manner of ResNet-9 with narrower layers, the greatest of a
+/// cell taken before it is normalised: 0.28 GFLOP an image.
+///
+/// Source: David Page, "How to train your ResNet", 2018.
+fn cifar_res() -> Vec<LayerSpec> {
+    let end = vec![pool(), pool(), Flatten {}.into(), Dense::new(10).into()];
+    [normalised(32), pooled(80), block(80), pooled(160), pooled(320), block(320), end].concat()
+}
+
+/// The greatest of each 2x2 cell.
+fn pool() -> LayerSpec {
+    MaxPool::example().into()
+}
+
+/// Two normalised convolutions, and what they were given added to what they give.
+fn block(filters: usize) -> Vec<LayerSpec> {
+    let body = [normalised(filters), normalised(filters)].concat();
+    vec![Residual { body, shortcut: Vec::new() }.into()]
+}
+
+/// As [`normalised`], with the greatest of each 2x2 cell alone: a quarter of the numbers to
+/// normalise.
+fn pooled(filters: usize) -> Vec<LayerSpec> {
+    let mut layers = normalised(filters);
+    layers.insert(1, pool());
+    layers
 }
 
 /// A 3x3 convolution that keeps the image's sides, batch normalisation and ReLU.
