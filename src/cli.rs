@@ -50,6 +50,8 @@ pub enum LogFormat {
 pub enum Command {
     /// Train, evaluate and deploy as CONFIG says, and answer predictions until Ctrl-C.
     Run(RunArgs),
+    /// Train and evaluate as CONFIG says, and end; with --sweep, many times with other values.
+    Train(TrainArgs),
     /// Say what CONFIG would do, or everything that is wrong with it and where.
     Check(CheckArgs),
     /// Show what the running runtime is doing: stages, workers, items, model.
@@ -103,9 +105,45 @@ pub struct RunArgs {
     pub overrides: Overrides,
 }
 
+/// `planaria train`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  planaria train configs/mnist-quick.toml                                   as `run --exit`
+  planaria train configs/mnist-quick.toml --set train.optimiser.learning_rate=0.001
+  planaria train configs/mnist-quick.toml --sweep configs/sweep.toml --report sweep.json
+
+A sweep trains without the classical models and opens no control socket; each trial keeps its model
+in the folder `sweep/` of the state, where one sweep at a time may work. Ctrl-C ends it with the table
+so far; a second Ctrl-C ends at once.")]
+pub struct TrainArgs {
+    /// The config, a TOML file. configs/mnist.toml is its manual.
+    #[arg(value_name = "CONFIG")]
+    pub config: PathBuf,
+    /// Train once for each choice of values in this file. configs/sweep.toml is its manual.
+    #[arg(long, value_name = "SWEEP.toml")]
+    pub sweep: Option<PathBuf>,
+    /// Go on from the newest checkpoint of this config, or from FILE: the result is that of one run.
+    #[arg(long, conflicts_with = "sweep", value_name = "FILE", num_args = 0..=1, default_missing_value = "latest")]
+    pub resume: Option<PathBuf>,
+    /// Keep the models of all trials, not only of the best.
+    #[arg(long, requires = "sweep")]
+    pub keep_all: bool,
+    /// Write a JSON report here when training is over.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// What is laid over the config.
+    #[command(flatten)]
+    pub overrides: Overrides,
+}
+
 /// Flags that are laid over the config's values.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct Overrides {
+    /// Any value of the config, as if it stood in the file; may be given often:
+    /// `--set train.optimiser.learning_rate=0.01`, `--set "network.layers[3].units=64"`.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub set: Vec<(String, String)>,
     /// Worker actors of every pool (`pools.workers`). No part of the result.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub workers: Option<u64>,
@@ -394,6 +432,14 @@ pub struct StopArgs {
     /// Which runtime.
     #[command(flatten)]
     pub target: Target,
+}
+
+/// A key of the config and its value, as `--set` says them.
+fn setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) => Ok((key.trim().into(), value.trim().into())),
+        None => Err("write KEY=VALUE, as `train.epochs=3`".into()),
+    }
 }
 
 /// A chaos plan as `--chaos` says it: `kills=100,every=50ms,seed=7`.

@@ -1,7 +1,11 @@
 //! One file a command: each does what its flags say, and returns why it could not.
 
 use indicatif::MultiProgress;
-use std::{error::Error, io, path::PathBuf};
+use std::{
+    error::Error,
+    io,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     cli::{Cli, Command, LogFormat, Overrides},
@@ -9,13 +13,16 @@ use crate::{
         Config, check,
         explain::ExplainError,
         fault::Faults,
-        load::{FlagValue, LoadError, RawConfig},
+        load::{LoadError, RawConfig},
+        overlay::LaidValue,
     },
     doors::{client::ClientError, socket_path::SocketError},
     telemetry, views,
 };
 
 mod run;
+mod train;
+mod sweep;
 mod check_config;
 mod status;
 mod predict;
@@ -57,6 +64,10 @@ pub enum CommandError {
          run again to train to the end, with `--resume` from the newest checkpoint"
     )]
     Unfinished { step: u64, steps: u64 },
+    #[error("stopped after {done} of {planned} trials: their table is above")]
+    SweepStopped { done: usize, planned: usize },
+    #[error("no trial has a result: the table says why")]
+    SweepFailed,
     #[error("the runtime failed while it answered predictions: its log says why")]
     FailedServing,
     #[error("stopped at once by a second signal: what was in work is lost")]
@@ -119,6 +130,8 @@ impl CommandError {
             | CommandError::Start(_)
             | CommandError::Job(_)
             | CommandError::Unfinished { .. }
+            | CommandError::SweepStopped { .. }
+            | CommandError::SweepFailed
             | CommandError::FailedServing
             | CommandError::Chaos(_)
             | CommandError::Report(_)
@@ -175,6 +188,7 @@ pub fn execute(cli: Cli) -> Result<(), CommandError> {
     telemetry::install(cli.log, cli.verbose, &bars);
     match cli.command {
         Command::Run(args) => run::run(&args, cli.log, &bars),
+        Command::Train(args) => train::train(&args, cli.log, &bars),
         Command::Check(args) => check_config::check(&args),
         Command::Status(args) => status::status(&args),
         Command::Predict(args) => predict::predict(&args),
@@ -189,18 +203,26 @@ pub fn execute(cli: Cli) -> Result<(), CommandError> {
 }
 
 /// Reads a config, lays the flags over it, and checks all of it.
-fn checked_config(path: &std::path::Path, flags: &Overrides) -> Result<Config, CommandError> {
+fn checked_config(path: &Path, flags: &Overrides) -> Result<Config, CommandError> {
+    check::check(&raw_config(path, flags)?).map_err(CommandError::Config)
+}
+
+/// Reads a config and lays the flags over it.
+fn raw_config(path: &Path, flags: &Overrides) -> Result<RawConfig, CommandError> {
     let mut raw = RawConfig::from_file(path)?;
-    let whole = |number: Option<u64>| number.map(FlagValue::Whole);
-    let place = |path: &Option<PathBuf>| path.clone().map(FlagValue::Path);
+    for (key, value) in &flags.set {
+        raw.overlay(key, &format!("--set {key}"), Some(LaidValue::from_argument(value)));
+    }
+    let whole = |number: Option<u64>| number.map(|number| LaidValue::toml(number.to_string()));
+    let place = |path: &Option<PathBuf>| path.clone().map(LaidValue::Path);
     raw.overlay("pools.workers", "--workers", whole(flags.workers));
     raw.overlay("seed", "--seed", whole(flags.seed));
     raw.overlay("train.epochs", "--epochs", whole(flags.epochs));
-    let deterministic = flags.deterministic_isa.then(|| FlagValue::Text("deterministic".into()));
+    let deterministic = flags.deterministic_isa.then(|| LaidValue::text("deterministic"));
     raw.overlay("compute.instructions", "--deterministic-isa", deterministic);
     raw.overlay("state.dir", "--state", place(&flags.state));
     raw.overlay("control.socket", "--socket", place(&flags.socket));
-    check::check(&raw).map_err(CommandError::Config)
+    Ok(raw)
 }
 
 /// Where a runtime is looked for: where the flag says, or where `run` listens without one.

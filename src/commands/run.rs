@@ -47,8 +47,12 @@ pub(super) fn run(
     if let Some(path) = &args.report {
         check_report_path(path)?;
     }
-    let runner = actix_rt::System::new();
-    runner.block_on(Run { args, config, watch, log, bars: bars.clone() }.carry_out())
+    in_system(Run { args, config, watch, log, bars: bars.clone() }.carry_out())
+}
+
+/// Does something in an actor system of its own, to its end.
+pub(super) fn in_system<T>(what: impl Future<Output = T>) -> T {
+    actix_rt::System::new().block_on(what)
 }
 
 /// One run.
@@ -246,7 +250,7 @@ impl View {
 }
 
 /// Writes a plain line of progress in the form that logs have.
-fn write(log: LogFormat, line: &str) {
+pub(super) fn write(log: LogFormat, line: &str) {
     match log {
         LogFormat::Text => views::message(line),
         LogFormat::Json => tracing::info!(line = line.trim(), "progress"),
@@ -254,7 +258,7 @@ fn write(log: LogFormat, line: &str) {
 }
 
 /// A report that cannot be written is better known before the training than after it.
-fn check_report_path(path: &Path) -> Result<(), CommandError> {
+pub(super) fn check_report_path(path: &Path) -> Result<(), CommandError> {
     let refuse = |what| Err(CommandError::ReportPath { path: PathBuf::from(path), what });
     if path.is_dir() {
         return refuse("is a folder: give the path of a file");

@@ -14,15 +14,14 @@ use planaria_stages::{
     },
 };
 use std::{collections::BTreeMap, env, path::PathBuf};
-use toml::de::DeTable;
 
 use super::{
     Config, ControlSettings, data,
     explain::DataFacts,
-    fault::{Faults, Place},
+    fault::Faults,
     fingerprint,
     load::RawConfig,
-    loss, network, pools,
+    loss, network, overlay, pools,
     section::{Reading, Section},
     training,
 };
@@ -34,16 +33,11 @@ use crate::doors::{control_socket::ControlLimits, socket_path};
 /// `Faults`: all that is wrong, in the order of the file.
 pub fn check(raw: &RawConfig) -> Result<Config, Faults> {
     let reading = Reading::new(raw);
-    let (table, errors) = DeTable::parse_recoverable(&raw.text);
-    if !errors.is_empty() {
-        for error in errors {
-            let place = error.span().map_or(Place::Default, Place::File);
-            reading.fault_at("", format!("this is no TOML: {}", error.message()), &place);
-        }
+    let Some(table) = overlay::table(&reading) else {
         // Half a file would only give faults that are not the person's.
         return reading.finish(()).map(|()| unreachable!("there is at least one fault"));
-    }
-    let mut root = Section::root(&reading, table.get_ref());
+    };
+    let mut root = Section::root(&reading, &table);
     let mut config = read(&reading, &mut root);
     root.finish();
     if reading.count() == 0 {

@@ -10,8 +10,8 @@ pub enum Place {
     Default,
     /// These bytes of the file.
     File(Range<usize>),
-    /// This flag of the command line.
-    Flag(&'static str),
+    /// Laid over the file by this: a flag of the command line, or the trial of a sweep.
+    Laid(String),
 }
 
 /// One thing that is wrong.
@@ -25,8 +25,8 @@ pub struct Fault {
     pub line: Option<usize>,
     /// The column in characters, from 1.
     pub column: Option<usize>,
-    /// The flag that set the value, when one did.
-    pub flag: Option<&'static str>,
+    /// The flag that laid the value over the file, when one did.
+    pub flag: Option<String>,
     #[serde(skip)]
     span: Option<Range<usize>>,
 }
@@ -36,7 +36,7 @@ impl Fault {
     pub fn new(field: &str, message: String, place: &Place, text: &str) -> Self {
         let (span, flag) = match place {
             Place::File(span) => (Some(span.clone()), None),
-            Place::Flag(flag) => (None, Some(*flag)),
+            Place::Laid(flag) => (None, Some(flag.clone())),
             Place::Default => (None, None),
         };
         let (line, column) = span.as_ref().map(|span| line_and_column(text, span.start)).unzip();
@@ -51,7 +51,7 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.flag, self.field.as_str()) {
+        match (self.flag.as_deref(), self.field.as_str()) {
             (Some(flag), _) => write!(f, "{flag}: {}", self.message),
             (None, "") => write!(f, "{}", self.message),
             (None, field) => write!(f, "{field}: {}", self.message),

@@ -1,11 +1,12 @@
 //! File and flags -> `RawConfig`: a text, and what is laid over it. Nothing is believed yet.
 
 use std::{
-    collections::BTreeMap,
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
 };
+
+use super::overlay::{Laid, LaidValue};
 
 /// The largest config, in bytes.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
@@ -22,32 +23,21 @@ pub enum LoadError {
     NotText { path: PathBuf },
 }
 
-/// A value that a flag lays over the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FlagValue {
-    /// A whole number.
-    Whole(u64),
-    /// A path, relative to the working folder.
-    Path(PathBuf),
-    /// A name.
-    Text(String),
-}
-
-/// A config as the file and the flags say it.
+/// A config as the file says it, and what is laid over it.
 #[derive(Debug, Clone)]
 pub struct RawConfig {
     /// What faults call it, and what its paths are relative to.
     pub path: PathBuf,
     /// The file.
     pub text: String,
-    /// By field: the flag, and the value that it lays over the file's.
-    pub flags: BTreeMap<String, (&'static str, FlagValue)>,
+    /// What is laid over it, in this order: the last one wins.
+    pub laid: Vec<Laid>,
 }
 
 impl RawConfig {
     /// A config that is not in a file.
     pub fn from_text(path: &Path, text: &str) -> Self {
-        RawConfig { path: path.into(), text: text.into(), flags: BTreeMap::new() }
+        RawConfig { path: path.into(), text: text.into(), laid: Vec::new() }
     }
 
     /// Reads a file.
@@ -64,13 +54,13 @@ impl RawConfig {
         }
         let text =
             String::from_utf8(bytes).map_err(|_| LoadError::NotText { path: path.into() })?;
-        Ok(RawConfig { path: path.into(), text, flags: BTreeMap::new() })
+        Ok(RawConfig { path: path.into(), text, laid: Vec::new() })
     }
 
-    /// Lays a flag's value over the file's, when the flag is given.
-    pub fn overlay(&mut self, field: &str, flag: &'static str, value: Option<FlagValue>) {
+    /// Lays a value over the file's, when there is one. Faults of it name what laid it: `by`.
+    pub fn overlay(&mut self, field: &str, by: &str, value: Option<LaidValue>) {
         if let Some(value) = value {
-            self.flags.insert(field.into(), (flag, value));
+            self.laid.push(Laid { field: field.into(), by: by.into(), value });
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The config: one TOML file a use, checked as a whole before anything starts.
 //!
-//! `load` reads it and lays the flags over it (`RawConfig`), `check` turns that into a `Config` or
+//! `load` reads it (`RawConfig`), `overlay` lays over it what flags say, `check` turns that into a `Config` or
 //! into every fault at once, `explain` says what it would do. `section` reads one table, `fault` is
 //! what can be wrong, `data`, `network`, `training` (with `schedule`, `optimiser` and `loss`) and
-//! `pools` are the longer sections, `fingerprint` is what the result depends on.
+//! `pools` are the longer sections, `fingerprint` is what the result depends on. `sweep` is a
+//! config of its own kind: many trainings that differ in some values, the `trials`.
 
 use planaria_stages::PipelineSettings;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use crate::doors::control_socket::ControlLimits;
 
 pub mod load;
+pub mod overlay;
 pub mod units;
 pub mod nearest;
 pub mod fault;
@@ -25,6 +27,8 @@ mod loss;
 mod pools;
 pub mod fingerprint;
 pub mod explain;
+pub mod sweep;
+mod trials;
 #[cfg(test)]
 mod tests;
 

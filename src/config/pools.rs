@@ -56,7 +56,7 @@ pub(super) fn read(
         attempts_max: section.whole_or_none("attempts_max", 1..=ATTEMPTS_MAX),
         strategy: section.choice("strategy", Strategy::OneForOne, &STRATEGIES),
         restarts,
-        is_workers_flag: section.is_flag("workers"),
+        is_workers_flag: section.is_laid("workers"),
     };
     let pools = STAGES.map(|stage| (stage, pool(section.section(stage.name()), stage, &every)));
     section.finish();

@@ -2,8 +2,8 @@
 //!
 //! A `Reading` collects the faults of a whole file, so that a person sees all of them at once;
 //! after a fault the reader goes on with the default. What nobody has asked for when a section is
-//! finished is unknown, and gets the nearest known name. Flags are laid over the file here, before
-//! any check.
+//! finished is unknown, and gets the nearest known name. What flags lay over the file is in the table
+//! already (`overlay`).
 
 use serde::de::DeserializeOwned;
 use std::{
@@ -20,8 +20,10 @@ use toml::{
 
 use super::{
     fault::{Fault, Faults, Place},
-    load::{FlagValue, RawConfig},
-    nearest, units,
+    load::RawConfig,
+    nearest,
+    overlay::LaidValue,
+    units,
 };
 
 /// A whole config while it is read.
@@ -68,10 +70,43 @@ impl<'a> Reading<'a> {
         Err(Faults { file: self.raw.path.clone(), text: self.raw.text.clone(), list })
     }
 
+    /// The config that is read.
+    pub(super) fn raw(&self) -> &'a RawConfig {
+        self.raw
+    }
+
+    /// Where the bytes of a value are: in the file, or behind its end, when it is laid over it.
+    pub(super) fn place(&self, span: Range<usize>) -> Place {
+        match self.raw.laid_at(&span) {
+            Some(laid) => Place::Laid(laid.by.clone()),
+            None => Place::File(span),
+        }
+    }
+
+    /// The items of a list as the file writes them; `None` for anything else.
+    fn items(&self, value: &Spanned<DeValue<'_>>) -> Option<Vec<&'a str>> {
+        let DeValue::Array(list) = value.get_ref() else { return None };
+        list.iter().map(|item| self.raw.text.get(item.span())).collect()
+    }
+
     /// The folder that paths in the file are relative to.
     fn folder(&self) -> &Path {
         self.raw.path.parent().unwrap_or(Path::new(""))
     }
+}
+
+/// A field whose name is the person's own.
+pub struct Entry<'r> {
+    /// Its name.
+    pub key: &'r str,
+    /// Its name with the sections.
+    pub field: String,
+    /// Where the value is in the file.
+    pub span: Range<usize>,
+    /// Its items as the file writes them, when it is a list.
+    pub items: Option<Vec<&'r str>>,
+    /// What is in it, when it is a table.
+    pub section: Option<Section<'r>>,
 }
 
 /// One table while it is read.
@@ -120,7 +155,7 @@ impl<'r> Section<'r> {
         let mut sections = Vec::new();
         for (index, item) in array.iter().enumerate() {
             let field = format!("{}{name}[{index}]", self.prefix);
-            self.reading.places.borrow_mut().insert(field.clone(), Place::File(item.span()));
+            self.reading.places.borrow_mut().insert(field.clone(), self.reading.place(item.span()));
             if let DeValue::Table(table) = item.get_ref() {
                 let prefix = format!("{field}.");
                 let table = Some(table);
@@ -163,9 +198,10 @@ impl<'r> Section<'r> {
         self.reading.fault(self.prefix.trim_end_matches('.'), message);
     }
 
-    /// True when a flag is laid over this field.
-    pub fn is_flag(&self, name: &str) -> bool {
-        self.reading.raw.flags.contains_key(&self.field(name))
+    /// True when something is laid over this field.
+    pub fn is_laid(&self, name: &str) -> bool {
+        let field = self.field(name);
+        self.reading.raw.laid.iter().any(|laid| laid.field == field)
     }
 
     /// A whole number within `range` that has no default: the least one after the fault.
@@ -195,18 +231,10 @@ impl<'r> Section<'r> {
     where
         T: TryFrom<u64> + PartialOrd + Display + Copy,
     {
-        let number = match self.flag(name) {
-            Some(FlagValue::Whole(number)) => i128::from(*number),
-            Some(FlagValue::Path(_) | FlagValue::Text(_)) | None => {
-                let value = self.value(name)?;
-                match whole(value.get_ref()) {
-                    Some(number) => number,
-                    None => {
-                        self.wrong_type(name, "a whole number", value.get_ref(), value.span());
-                        return None;
-                    }
-                }
-            }
+        let value = self.value(name)?;
+        let Some(number) = whole(value.get_ref()) else {
+            self.wrong_type(name, "a whole number", value.get_ref(), value.span());
+            return None;
         };
         let fitting = u64::try_from(number).ok().and_then(|number| T::try_from(number).ok());
         match fitting.filter(|number| range.contains(number)) {
@@ -320,9 +348,6 @@ impl<'r> Section<'r> {
 
     /// A text, when it is there.
     pub fn text(&mut self, name: &'static str) -> Option<String> {
-        if let Some(FlagValue::Text(text)) = self.flag(name) {
-            return Some(text.clone());
-        }
         let value = self.value(name)?;
         match value.get_ref() {
             DeValue::String(text) => Some(text.clone().into_owned()),
@@ -335,10 +360,12 @@ impl<'r> Section<'r> {
 
     /// A path, when it is there: relative to the config's folder, a flag's to the working folder.
     pub fn path(&mut self, name: &'static str) -> Option<PathBuf> {
-        if let Some(FlagValue::Path(path)) = self.flag(name) {
+        let text = self.text(name)?;
+        let span = self.table?.get(name)?.span();
+        if let Some(LaidValue::Path(path)) = self.reading.raw.laid_at(&span).map(|laid| &laid.value)
+        {
             return Some(path.clone());
         }
-        let text = self.text(name)?;
         if text.is_empty() {
             self.fault(name, "is empty: give a path");
             return None;
@@ -389,6 +416,48 @@ impl<'r> Section<'r> {
         numbers
     }
 
+    /// All fields of a table whose names are the person's own, in the order of the file.
+    pub fn entries(self) -> Vec<Entry<'r>> {
+        let Some(table) = self.table else { return Vec::new() };
+        let reading = self.reading;
+        let mut fields: Vec<_> = table.iter().collect();
+        fields.sort_by_key(|(key, _)| key.span().start);
+        let entry = |(key, value): (&'r Spanned<_>, &'r Spanned<DeValue<'r>>)| {
+            let key: &'r std::borrow::Cow<'r, str> = key.get_ref();
+            let field = self.field(key);
+            reading.places.borrow_mut().insert(field.clone(), reading.place(value.span()));
+            let table = match value.get_ref() {
+                DeValue::Table(table) => Some(table),
+                _ => None,
+            };
+            let prefix = format!("{field}.");
+            let section = table.map(|table| Section {
+                reading,
+                prefix,
+                table: Some(table),
+                known: Vec::new(),
+            });
+            Entry { key, field, span: value.span(), items: reading.items(value), section }
+        };
+        fields.into_iter().map(entry).collect()
+    }
+
+    /// The items of the list `name` as the file writes them, when it is there.
+    pub fn items(&mut self, name: &'static str) -> Option<Vec<&'r str>> {
+        let value = self.value(name)?;
+        let items = self.reading.items(value);
+        if items.is_none() {
+            self.wrong_type(name, "a list", value.get_ref(), value.span());
+        }
+        items
+    }
+
+    /// True when the field is a whole number.
+    pub fn is_whole(&self, name: &str) -> bool {
+        let value = self.table.and_then(|table| table.get(name));
+        value.is_some_and(|value| matches!(value.get_ref(), DeValue::Integer(_)))
+    }
+
     /// Refuses every field that nobody has asked for.
     pub fn finish(self) {
         let Some(table) = self.table else { return };
@@ -396,7 +465,7 @@ impl<'r> Section<'r> {
             let name: &str = key.get_ref();
             if !self.known.contains(&name) {
                 let hint = nearest::hint(name, self.known.iter().copied());
-                let place = Place::File(key.span());
+                let place = self.reading.place(key.span());
                 let message = format!("there is no such field{hint}");
                 self.reading.fault_at(&self.field(name), message, &place);
             }
@@ -416,19 +485,10 @@ impl<'r> Section<'r> {
         }
     }
 
-    /// The flag that is laid over a field, if one is.
-    fn flag(&mut self, name: &'static str) -> Option<&'r FlagValue> {
-        let field = self.field(name);
-        let (flag, value) = self.reading.raw.flags.get(&field)?;
-        self.known.push(name);
-        self.reading.places.borrow_mut().insert(field, Place::Flag(flag));
-        Some(value)
-    }
-
     fn value(&mut self, name: &'static str) -> Option<&'r Spanned<DeValue<'r>>> {
         self.known.push(name);
         let value = self.table?.get(name)?;
-        let place = Place::File(value.span());
+        let place = self.reading.place(value.span());
         self.reading.places.borrow_mut().insert(self.field(name), place);
         Some(value)
     }
@@ -444,7 +504,7 @@ impl<'r> Section<'r> {
             DeValue::Table(_) => "a section",
         };
         let message = format!("must be {wanted}, not {found}");
-        self.reading.fault_at(&self.field(name), message, &Place::File(span));
+        self.reading.fault_at(&self.field(name), message, &self.reading.place(span));
     }
 }
 

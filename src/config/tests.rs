@@ -1,11 +1,6 @@
 //! What a config may say, and what a person is told when it cannot be meant.
 
-use super::{
-    Config,
-    check::check,
-    fault::Faults,
-    load::{FlagValue, RawConfig},
-};
+use super::{Config, check::check, fault::Faults, load::RawConfig, overlay::LaidValue};
 use planaria_data::{
     Augmentation, Fit, Invert, Normalise,
     augmentation::{Crop, Cutout, Flip, Padding},
@@ -243,7 +238,7 @@ fn with_flag(
     text: &str,
     field: &str,
     flag: &'static str,
-    value: FlagValue,
+    value: LaidValue,
 ) -> Result<Config, Faults> {
     let mut raw = RawConfig::from_text(Path::new("folder/a.toml"), text);
     raw.overlay(field, flag, Some(value));
@@ -253,10 +248,10 @@ fn with_flag(
 #[test]
 fn a_flag_wins_over_the_file_and_its_fault_names_the_flag() {
     let text = "[pools]\nworkers = 3\n[pools.train]\nworkers = 1";
-    let config = with_flag(text, "pools.workers", "--workers", FlagValue::Whole(5));
+    let config = with_flag(text, "pools.workers", "--workers", LaidValue::toml("5"));
     let pools = config.expect("a good config").pipeline.pools;
     assert!(pools.values().all(|pool| pool.workers == 5));
-    let fault = with_flag(text, "pools.workers", "--workers", FlagValue::Whole(0));
+    let fault = with_flag(text, "pools.workers", "--workers", LaidValue::toml("0"));
     let told = fault.expect_err("no worker is no pool").to_string();
     assert_eq!(told, "--workers: 0 is out of range: choose 1 to 256");
 }
@@ -265,7 +260,7 @@ fn a_flag_wins_over_the_file_and_its_fault_names_the_flag() {
 fn paths_in_the_file_are_relative_to_it_and_those_of_flags_to_us() {
     let config = checked("[state]\ndir = \"state\"").expect("a good config");
     assert_eq!(config.pipeline.state_dir, PathBuf::from("folder/state"));
-    let flag = FlagValue::Path("here".into());
+    let flag = LaidValue::Path("here".into());
     let config = with_flag("[state]\ndir = \"x\"", "state.dir", "--state", flag);
     assert_eq!(config.expect("a good config").pipeline.state_dir, PathBuf::from("here"));
 }
@@ -436,8 +431,41 @@ fn instructions_are_chosen_by_name_and_the_flag_for_common_bits_wins() {
     assert_eq!(isa("[compute]\ninstructions = \"portable\""), Isa::named("portable").unwrap());
     let wrong = faults("[compute]\ninstructions = \"sse9\"").join("\n");
     assert!(wrong.contains("compute.instructions: `sse9` is not known, or not on"), "{wrong}");
-    let flag = FlagValue::Text("deterministic".into());
+    let flag = LaidValue::text("deterministic");
     let text = "[compute]\ninstructions = \"portable\"";
     let config = with_flag(text, "compute.instructions", "--deterministic-isa", flag);
     assert!(config.expect("a good config").pipeline.isa.has_common_bits());
+}
+
+#[test]
+fn any_value_is_laid_over_any_key_and_checked_as_if_it_stood_in_the_file() {
+    let text = "[network]\ninput = [28, 28, 1]\nlayers = [{ kind = \"flatten\" }, { kind = \"dense\", units = 10 }]\n\
+                [train]\nschedule = \"cosine\"";
+    let set =
+        |field: &str, value: &str| with_flag(text, field, "--set", LaidValue::from_argument(value));
+    let good = |field: &str, value: &str| set(field, value).expect(value).pipeline;
+    assert_eq!(good("train.epochs", "3").train.epochs, 3);
+    assert_eq!(good("train.schedule", "constant").train.schedule, Schedule::Constant);
+    assert_eq!(good("network.layers[1].units", "12").network.layers[1], Dense::new(12).into());
+    assert_eq!(good("state.dir", "x").state_dir, PathBuf::from("folder/x"));
+    for (field, value, told) in [
+        ("train.epoch", "3", "--set: there is no such field: did you mean `epochs`?"),
+        ("trian.epochs", "3", "--set: there is no such field: did you mean `train`?"),
+        ("train.epochs", "many", "--set: must be a whole number, not a text"),
+        ("train.epochs", "[3", "--set: `[3` is no value of TOML"),
+        ("train.epochs.more", "3", "--set: must be a whole number, not a section"),
+        ("train.schedule.floor", "0.1", "`floor` would be in what is no section"),
+        ("network.layers[7].units", "3", "there is no item 7 in a list of 2"),
+        ("network.layers[x]", "3", "is no key"),
+        (
+            "network.layers[1].kind",
+            "dens",
+            "--set: no layer is called `dens`: did you mean `dense`?",
+        ),
+        ("", "3", "is no key"),
+        ("train..epochs", "3", "is no key"),
+    ] {
+        let faults = set(field, value).expect_err(field).to_string();
+        assert!(faults.contains(told), "{field}={value}: {faults}");
+    }
 }

@@ -65,6 +65,11 @@ impl StopSwitch {
         });
     }
 
+    /// True once somebody has asked.
+    pub fn is_asked(&self) -> bool {
+        *self.wish.borrow() >= Wish::Drain
+    }
+
     /// Waits until somebody asks.
     pub async fn asked(&self) {
         self.wait_for(Wish::Drain).await;
@@ -96,10 +101,10 @@ mod tests {
     #[test]
     fn a_second_signal_insists_and_a_second_request_over_the_socket_does_not() {
         let switch = StopSwitch::new();
-        assert!(switch.asked().now_or_never().is_none());
+        assert!(switch.asked().now_or_never().is_none() && !switch.is_asked());
         switch.ask();
         switch.ask();
-        assert!(switch.asked().now_or_never().is_some());
+        assert!(switch.asked().now_or_never().is_some() && switch.is_asked());
         assert!(switch.insisted().now_or_never().is_none());
         switch.signal();
         assert!(switch.insisted().now_or_never().is_some());

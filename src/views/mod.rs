@@ -1,7 +1,7 @@
 //! What a person sees: messages and progress on stderr, answers on stdout.
 //!
 //! Views read copies (`Status`, `Report`) and know nothing of pools. `table` aligns, `explanation`,
-//! `status`, `outcome` and `predictions` are answers as text, `progress` follows a run.
+//! `status`, `outcome` and `predictions` are answers as text, `progress` follows a run, `sweep` many trainings.
 
 use std::io::{self, Write};
 
@@ -12,6 +12,7 @@ pub mod events;
 pub mod outcome;
 pub mod predictions;
 pub mod progress;
+pub mod sweep;
 
 /// Writes an answer to stdout, ending in one line feed. Who closed the pipe has read enough.
 ///

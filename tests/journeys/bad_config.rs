@@ -82,7 +82,7 @@ fn a_file_that_is_no_config_is_refused() {
 #[test]
 fn wrong_flags_end_with_2_and_say_what_is_right() {
     let world = World::with(&training(320, 1, ""));
-    let cases: [(&[&str], &str); 13] = [
+    let cases: [(&[&str], &str); 17] = [
         (&[], "Usage"),
         (&["stats"], "status"),
         (&["run"], "CONFIG"),
@@ -93,6 +93,13 @@ fn wrong_flags_end_with_2_and_say_what_is_right() {
         (&["run", "config.toml", "--chaos", "kils=3"], "did you mean `kills`?"),
         (&["run", "config.toml", "--report", "none/r.json"], "its folder does not exist"),
         (&["run", "config.toml", "--report", "."], "is a folder"),
+        (&["run", "config.toml", "--set", "train.epochs"], "write KEY=VALUE"),
+        (
+            &["check", "config.toml", "--set", "train.epoch=3"],
+            "--set train.epoch: there is no such",
+        ),
+        (&["train", "config.toml", "--keep-all"], "--sweep"),
+        (&["train", "config.toml", "--sweep", "none.toml"], "cannot read the config none.toml"),
         (&["predict"], "IMAGE"),
         (&["predict", "--model", "m", "--socket", "s", "a.png"], "cannot be used with"),
         (&["chaos", "--kills", "0"], "--kills"),

@@ -22,6 +22,8 @@ pub enum Purpose {
     Chaos = 6,
     /// The jitter of a restart's backoff.
     Backoff = 7,
+    /// The values of a random search; the item is the trial, the sub-stream the key.
+    Sweep = 8,
 }
 
 /// The numbers of `(seed, purpose, epoch, item)`, in order.

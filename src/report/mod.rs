@@ -1,7 +1,10 @@
-//! The report of a run: what `--report` writes, for machines. Its names are a promise.
+//! The report of a run: what `--report` writes, for machines. Its names are a promise. That of a sweep
+//! is in `sweep`.
 
 use planaria_stages::{PipelineSettings, Results};
 use serde::Serialize;
+
+pub mod sweep;
 
 /// Everything that a run has to show for itself.
 #[derive(Debug, Clone, Serialize)]
