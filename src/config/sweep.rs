@@ -191,9 +191,11 @@ fn range(reading: &Reading<'_>, entry: Entry<'_>) -> Option<Range> {
     };
     if from > to {
         reading.fault(&entry.field, format!("from {from} to {to}: the greater one is `to`"));
+        return None;
     }
     if is_log && from <= 0.0 {
         reading.fault(&entry.field, format!("from {from}: a log scale begins above 0"));
+        return None;
     }
     Some(Range::Between { from, to, is_log, is_whole })
 }

@@ -112,7 +112,7 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         "[network]\npreset = \"mnist\"",
-        "2:10: network.preset: no network is called `mnist`: there are `mnist-cnn`, `lenet5`, `cifar-cnn`, `tiny-cnn`",
+        "2:10: network.preset: no network is called `mnist`: there are `mnist-cnn`, `lenet5`, `cifar-cnn`, `mnist-small`, `mnist-res`, `cifar-res`, `tiny-cnn`",
     ),
     (
         "[network]\npreset = \"mnist-cn\"",
