@@ -57,7 +57,7 @@ fn a_stage_the_supervisor_or_all_can_be_killed_and_come_back() {
     world.ask(&["kill", "supervisor", "--how", "panic"]).with(0);
     goes_on(&mut runtime);
     let killed = world.ask(&["kill", "all", "--json"]).with(0).json();
-    assert_eq!(killed["killed"].as_array().map(Vec::len), Some(20), "{killed}");
+    assert_eq!(killed["killed"].as_array().map(Vec::len), Some(22), "{killed}");
     for stage in ["ingest", "decode", "preprocess", "augment", "batch", "evaluate", "predict"] {
         let worker = format!("{stage}/2");
         runtime.until(stage, |status| incarnation(status, &worker).filter(|number| *number > 1));

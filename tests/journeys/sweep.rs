@@ -136,7 +136,7 @@ fn ctrl_c_ends_a_sweep_with_the_table_so_far() {
     let args = ["train", "config.toml", "--state", "state", "--sweep", "sweep.toml"];
     let running = world.start(args);
     until("a second trial", || {
-        let said = fs::read_to_string(world.path("1.err")).ok()?;
+        let said = fs::read_to_string(world.path("0.err")).ok()?;
         said.contains("trial 2/3  epochs=100000  begins").then_some(())
     });
     running.signal(Signal::INT);
