@@ -2,16 +2,17 @@
 
 use super::layout::{in_file, shape_in_file};
 use super::{
-    HEADER_BYTES_MAX, LAYERS_MAX, ModelError, ModelFile, NET_KEY, Net, RANK_MAX, check_finite,
+    HEADER_BYTES_MAX, LAYERS_MAX, ModelError, ModelFile, NET_KEY, Net, Precision, RANK_MAX,
+    check_finite,
 };
 use crate::{Network, ParameterSpec};
-use safetensors::{Dtype, SafeTensors};
+use safetensors::SafeTensors;
 use std::collections::BTreeMap;
 
 /// What PyTorch's batch normalisation counts beside its statistics: no parameter of a formula.
 const COUNTER: &str = ".num_batches_tracked";
 
-/// Reads a model.
+/// Reads a model; parameters of 16 bits become `f32`.
 ///
 /// # Errors
 /// When the bytes are anything but one finite tensor of the right shape for every parameter of the
@@ -51,10 +52,10 @@ pub fn decode_parameters(network: &Network, bytes: &[u8]) -> Result<Vec<f32>, Mo
     }
     // Only now, when the file is known to hold them all, is memory taken for the parameters.
     let mut parameters = vec![0.0; network.parameter_count()];
-    for (spec, data) in checked {
+    for (spec, (precision, data)) in checked {
         let tensor = in_file(spec, spec.view_mut(&mut parameters));
-        for (value, bytes) in tensor.into_iter().zip(data.as_chunks().0) {
-            *value = f32::from_le_bytes(*bytes);
+        for (place, value) in tensor.into_iter().enumerate() {
+            *value = precision.read(data, place);
         }
         check_finite(&spec.name, &parameters[spec.offset..][..spec.len])?;
     }
@@ -73,18 +74,19 @@ fn check_header(bytes: &[u8]) -> Result<(), ModelError> {
     Ok(())
 }
 
-/// The bytes of a tensor that has the name, type, shape and length of the net's.
+/// Type and bytes of a tensor that has the name, shape and length of the net's.
 fn checked_data<'a>(
     tensors: &SafeTensors<'a>,
     spec: &ParameterSpec,
-) -> Result<&'a [u8], ModelError> {
+) -> Result<(Precision, &'a [u8]), ModelError> {
     let name = spec.name.clone();
     let Ok(tensor) = tensors.tensor(&name) else { return Err(ModelError::Missing { name }) };
     let (expected, shape) = (shape_in_file(spec), tensor.shape());
-    let fits =
-        tensor.dtype() == Dtype::F32 && shape == expected && tensor.data().len() == 4 * spec.len;
-    if fits && shape.len() <= RANK_MAX {
-        return Ok(tensor.data());
+    if let Some(precision) = Precision::of(tensor.dtype()) {
+        let fits = shape == expected && tensor.data().len() == precision.size() * spec.len;
+        if fits && shape.len() <= RANK_MAX {
+            return Ok((precision, tensor.data()));
+        }
     }
     let shown = &shape[..shape.len().min(RANK_MAX)];
     let found = format!("{:?} {shown:?}", tensor.dtype());

@@ -1,7 +1,7 @@
 //! A model as bytes.
 
 use super::layout::{in_file, shape_in_file};
-use super::{HEADER_BYTES_MAX, ModelError, NET_KEY, Net, check_finite};
+use super::{HEADER_BYTES_MAX, ModelError, NET_KEY, Net, Precision, check_finite};
 use crate::Network;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -23,31 +23,52 @@ pub fn encode(
     parameters: &[f32],
     metadata: &BTreeMap<String, String>,
 ) -> Result<Vec<u8>, ModelError> {
+    encode_as(network, parameters, metadata, Precision::F32)
+}
+
+/// As [`encode`], with every parameter rounded to `precision`.
+///
+/// # Errors
+/// As [`encode`], and when a parameter is too large for `precision`.
+pub fn encode_as(
+    network: &Network,
+    parameters: &[f32],
+    metadata: &BTreeMap<String, String>,
+    precision: Precision,
+) -> Result<Vec<u8>, ModelError> {
     let (found, expected) = (parameters.len(), network.parameter_count());
     if found != expected {
         return Err(ModelError::ParameterCount { found, expected });
     }
-    let mut header = header(network, metadata)?;
+    let mut header = header(network, metadata, precision)?;
     // The format wants the data aligned to eight bytes: the header ends in spaces.
     header.resize(header.len().next_multiple_of(8), b' ');
     if header.len() > HEADER_BYTES_MAX {
         return Err(ModelError::HeaderTooLong { found: header.len() });
     }
-    let mut bytes = Vec::with_capacity(8 + header.len() + 4 * parameters.len());
+    let mut bytes = Vec::with_capacity(8 + header.len() + precision.size() * parameters.len());
     bytes.extend((header.len() as u64).to_le_bytes());
     bytes.extend(header);
     for spec in network.parameters() {
         let values = &parameters[spec.offset..][..spec.len];
         check_finite(&spec.name, values)?;
+        if let Some(index) = values.iter().position(|v| !precision.rounded(*v).is_finite()) {
+            let (name, value) = (spec.name.clone(), values[index]);
+            return Err(ModelError::TooLarge { name, index, value, precision: precision.name() });
+        }
         for value in in_file(spec, spec.view(parameters)) {
-            bytes.extend(value.to_le_bytes());
+            precision.write(*value, &mut bytes);
         }
     }
     Ok(bytes)
 }
 
 /// The header as JSON: metadata first, then the tensors in the order of their data.
-fn header(network: &Network, metadata: &BTreeMap<String, String>) -> Result<Vec<u8>, ModelError> {
+fn header(
+    network: &Network,
+    metadata: &BTreeMap<String, String>,
+    precision: Precision,
+) -> Result<Vec<u8>, ModelError> {
     if metadata.contains_key(NET_KEY) {
         return Err(ModelError::ReservedKey);
     }
@@ -59,8 +80,9 @@ fn header(network: &Network, metadata: &BTreeMap<String, String>) -> Result<Vec<
         serde_json::to_string(&metadata).map_err(ModelError::Net)?
     );
     for spec in network.parameters() {
-        let data_offsets = [4 * spec.offset, 4 * (spec.offset + spec.len)];
-        let tensor = TensorHeader { dtype: "F32", shape: shape_in_file(spec), data_offsets };
+        let data_offsets = [spec.offset, spec.offset + spec.len].map(|n| precision.size() * n);
+        let (dtype, shape) = (precision.dtype(), shape_in_file(spec));
+        let tensor = TensorHeader { dtype, shape, data_offsets };
         let tensor = serde_json::to_string(&tensor).map_err(ModelError::Net)?;
         text.push_str(&format!(",\"{}\":{tensor}", spec.name));
     }

@@ -5,6 +5,8 @@
 //! file's tensors as they are. Equal models give equal bytes: the header is written here, sorted,
 //! because the library's metadata is a hash map whose order changes from run to run.
 //!
+//! Parameters are `f32`; [`encode_as`] rounds them to 16 bits, and [`decode`] reads all three.
+//!
 //! Reading distrusts every byte; what is accepted is exactly the tensors of the net in the
 //! metadata, and the counters that PyTorch's batch normalisation keeps beside them.
 //!
@@ -15,6 +17,7 @@
 
 mod layout;
 mod tensors;
+mod precision;
 mod encode;
 mod decode;
 pub mod npy;
@@ -23,7 +26,8 @@ pub mod npz;
 pub mod onnx;
 
 pub use decode::{decode, decode_parameters};
-pub use encode::encode;
+pub use encode::{encode, encode_as};
+pub use precision::Precision;
 pub use zip::{Packing, ZipError};
 
 use crate::{LayerSpec, Shape, ShapeError};
@@ -116,6 +120,18 @@ pub enum ModelError {
         index: usize,
         /// What is there.
         value: f32,
+    },
+    /// A parameter does not fit into fewer bits.
+    #[error("tensor `{name}` holds {value} at {index}, too large for {precision}: write it as f32")]
+    TooLarge {
+        /// The tensor's name.
+        name: String,
+        /// The place in the tensor.
+        index: usize,
+        /// What is there.
+        value: f32,
+        /// The name of the precision.
+        precision: &'static str,
     },
     /// The parameters are not the net's.
     #[error("{found} parameters for a net of {expected}")]
@@ -235,6 +251,26 @@ mod tests {
         parameters[7] = f32::NAN;
         let error = encode(&network, &parameters, &BTreeMap::new()).unwrap_err();
         assert!(error.to_string().starts_with("tensor `0.weight` holds NaN at 7"));
+    }
+
+    #[test]
+    fn a_model_in_16_bits_is_half_as_long_and_comes_back_rounded() {
+        let network = network();
+        let mut parameters = network.initial_parameters(1);
+        let whole = encode(&network, &parameters, &metadata()).unwrap();
+        for precision in [Precision::Bf16, Precision::F16] {
+            let bytes = encode_as(&network, &parameters, &metadata(), precision).unwrap();
+            assert!(whole.len() - bytes.len() >= 2 * parameters.len() - 64, "{precision:?}");
+            let (_, file) = decode(&bytes).unwrap();
+            let rounded: Vec<f32> = parameters.iter().map(|p| precision.rounded(*p)).collect();
+            assert_eq!(file.parameters, rounded);
+            // Writing it again loses nothing more.
+            let again = encode_as(&network, &file.parameters, &file.metadata, precision).unwrap();
+            assert_eq!(again, bytes);
+        }
+        parameters[3] = 70_000.0;
+        let error = encode_as(&network, &parameters, &metadata(), Precision::F16).unwrap_err();
+        assert!(error.to_string().contains("70000 at 3, too large for f16"), "{error}");
     }
 
     #[test]
