@@ -29,6 +29,7 @@ mod predict;
 mod export;
 mod import;
 mod model_files;
+mod measure;
 mod kill;
 mod chaos;
 mod scale;
@@ -89,6 +90,13 @@ pub enum CommandError {
         path = path.display()
     )]
     ModelEnding { path: PathBuf },
+    #[error(
+        "--out {path}: only a .safetensors file holds weights in 16 bits and can be measured",
+        path = path.display()
+    )]
+    PrecisionOfFormat { path: PathBuf },
+    #[error("cannot measure the models on the items of the config")]
+    Measure(#[from] planaria_stages::MeasureError),
     #[error("--out {path}: a model is a .safetensors file", path = path.display())]
     NoModelEnding { path: PathBuf },
     #[error(
@@ -117,6 +125,7 @@ impl CommandError {
             | CommandError::HowMany { .. }
             | CommandError::ModelEnding { .. }
             | CommandError::NoModelEnding { .. }
+            | CommandError::PrecisionOfFormat { .. }
             | CommandError::WhichNet { .. }
             | CommandError::Channels { .. }
             | CommandError::ReportPath { .. } => 2,
@@ -138,6 +147,7 @@ impl CommandError {
             | CommandError::Model(_)
             | CommandError::ModelFile { .. }
             | CommandError::WriteModel(_)
+            | CommandError::Measure(_)
             | CommandError::Pictures { .. }
             | CommandError::StillDraining { .. }
             | CommandError::Answer(_) => 1,

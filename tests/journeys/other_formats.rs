@@ -51,6 +51,32 @@ fn a_model_comes_back_from_every_format_with_the_same_weights_and_answers() {
 }
 
 #[test]
+fn a_model_in_16_bits_is_half_as_large_and_says_what_that_costs() {
+    let (world, model, weights) = trained();
+    let export = |precision: &str, more: &[&str]| {
+        let args = ["export", &model, "--out", "small.safetensors", "--precision", precision];
+        world.planaria(&[&args[..], more].concat())
+    };
+    let size = |name: &str| fs::metadata(world.path(name)).expect("it was written").len();
+    let label = |name: &str| answer(&world, name)["class"].clone();
+    for precision in ["bf16", "f16"] {
+        let said = export(precision, &["--measure", "config.toml"]).with(0).out;
+        assert!(
+            said.contains("accuracy on 200 test items: ") && !said.contains(&weights),
+            "{said}"
+        );
+        assert_eq!(said.matches("% right").count(), 2, "{said}");
+        assert!(size("small.safetensors") < size(&model) * 2 / 3, "{precision}");
+        assert_eq!(label("small.safetensors"), label(&model), "{precision}");
+    }
+    assert!(export("f32", &[]).with(0).out.contains(&weights));
+    let npz = ["export", &model, "--out", "model.npz", "--precision", "f16"];
+    world.planaria(&npz).with(2).says(&["only a .safetensors file holds weights in 16 bits"]);
+    world.write("other.toml", training(640, 1, "").replace("tiny-cnn", "tiny"));
+    export("f16", &["--measure", "other.toml"]).with(2).says(&["other.toml", "tiny-cnn"]);
+}
+
+#[test]
 fn files_that_are_no_models_are_refused_with_what_is_wrong_with_them() {
     let (world, model, _) = trained();
     world.planaria(&["export", &model, "--out", "model.onnx"]).with(0);

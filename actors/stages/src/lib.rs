@@ -19,6 +19,7 @@ mod checkpoint;
 mod resume;
 mod evaluate;
 pub mod model;
+pub mod measure;
 mod deploy;
 mod predict;
 mod compare;
@@ -35,6 +36,7 @@ mod view;
 pub use chaos::ChaosPlan;
 pub use events::{EventPage, PipelineEvent, What};
 pub use kinds::{STAGES, StageKind};
+pub use measure::{Items, ItemsOfConfig, MeasureError};
 pub use model::{
     CLASS_NAMES, OpenModelError, PREPROCESSING, PredictError, Prediction, Preprocessing, SavedModel,
 };

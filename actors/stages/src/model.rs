@@ -1,6 +1,6 @@
 //! A model: weights, and everything that is needed to answer a picture with them.
 
-use planaria_data::{Codec, Fit, Invert, Limits, Normalise, PerChannel, fit_to};
+use planaria_data::{Codec, Fit, Invert, Limits, Normalise, PerChannel, Pixels, fit_to};
 use planaria_kernel::Interrupt;
 use planaria_learn::{
     ModelError, Network, Predictor, Shape, Workspace, model_file, ndarray::Array2, weights_sha256,
@@ -270,6 +270,18 @@ impl SavedModel {
             Ok(answer) => answer,
             Err(never) => match never {},
         }
+    }
+
+    /// The network with its weights, ready to predict.
+    pub fn predictor(&self) -> &Predictor {
+        self.model.weights.predictor(&self.model.network)
+    }
+
+    /// Appends the normalised numbers of a picture that has the network's size and channels.
+    pub(crate) fn numbers(&self, pixels: &Pixels, out: &mut Vec<f32>) {
+        let begin = out.len();
+        out.resize(begin + pixels.data.len(), 0.0);
+        self.model.preprocessing.normalise().apply(pixels, &mut out[begin..]);
     }
 
     /// SHA-256 of the weights, in hex.
