@@ -57,7 +57,7 @@ impl<'a> Search<'a> {
             folder: state.join("sweep").join(name(trials)),
             log,
             bars,
-            report: RefCell::new(SweepReport::new(sweep, trials.len())),
+            report: RefCell::new(SweepReport::new(sweep, trials)),
             watch: Stopwatch::start(),
         }
     }
@@ -128,7 +128,10 @@ impl<'a> Search<'a> {
         };
         pipeline.drain().await;
         match trained {
-            Some(Ok(())) => row.score(pipeline.results()),
+            Some(Ok(())) => {
+                let results = pipeline.results();
+                row.score(self.report.borrow().score_of(&results), results);
+            }
             Some(Err(error)) => row.fail(error.to_string()),
             // That is how a row begins.
             None => {}

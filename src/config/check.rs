@@ -254,6 +254,15 @@ pub(super) fn against_data(
         }
     }
     let train_items = settings.train_items.unwrap_or(data.train_items).min(data.train_items);
+    let aside = settings.train.validation.map_or(0, |validation| validation.items.of(train_items));
+    if settings.train.validation.is_some() && (aside == 0 || aside >= train_items) {
+        let message = format!(
+            "sets {aside} of {train_items} training items aside: at least one must be on either side"
+        );
+        faults.insert("train.validation.items", message);
+        return faults;
+    }
+    let train_items = train_items - aside;
     if settings.train.batch as u64 > train_items {
         let batch = settings.train.batch;
         let message = format!("{batch} items a step, but there are {train_items} training items");

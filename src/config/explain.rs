@@ -69,6 +69,8 @@ pub struct Explanation {
     pub seed: u64,
     /// Items to learn from, in each epoch.
     pub train_items: u64,
+    /// Of the source's training items those that are set aside to choose by.
+    pub validation_items: u64,
     /// Items to measure on.
     pub test_items: u64,
     /// The source, in words.
@@ -147,11 +149,15 @@ pub fn explain(config: &Config) -> Result<Explanation, ExplainError> {
     let (layers, activations) = layers(settings, &network);
     let train_items = settings.train_items.unwrap_or(data.train_items);
     let test_items = settings.test_items.unwrap_or(data.test_items);
+    let validation = settings.train.validation;
+    let validation_items = validation.map_or(0, |validation| validation.items.of(train_items));
+    let train_items = train_items - validation_items;
     let steps_per_epoch = train_items / settings.train.batch as u64;
     Ok(Explanation {
         config_sha256: settings.config_sha256.clone(),
         seed: settings.seed,
         train_items,
+        validation_items,
         test_items,
         source: source(&settings.source),
         network: settings.network.name.clone(),

@@ -26,7 +26,7 @@ pub fn canonical(settings: &PipelineSettings) -> String {
         SourceSettings::Folder { fit, .. } => format!("folder {fit:?}"),
     };
     let train = &settings.train;
-    [
+    let lines = [
         line("format", &FORMAT),
         line("seed", &settings.seed),
         line("source", &(source, settings.train_items, settings.test_items)),
@@ -41,8 +41,10 @@ pub fn canonical(settings: &PipelineSettings) -> String {
         line("evaluate", &settings.evaluate.every_steps),
         line("baselines", &(&settings.baselines.models, settings.baselines.train_rows)),
         line("predict", &(settings.predict.invert, settings.predict.fit)),
-    ]
-    .concat()
+    ];
+    // A config without it means what it has always meant.
+    let validation = train.validation.map(|validation| line("validation", &validation));
+    lines.into_iter().chain(validation).collect()
 }
 
 /// A group and its values as JSON; fields come in the order of their declaration.

@@ -2,7 +2,7 @@
 //!
 //! `load` reads it (`RawConfig`), `overlay` lays over it what flags say, `check` turns that into a `Config` or
 //! into every fault at once, `explain` says what it would do. `section` reads one table, `fault` is
-//! what can be wrong, `data`, `network`, `training` (with `schedule`, `optimiser` and `loss`) and
+//! what can be wrong, `data`, `network`, `training` (with `schedule`, `optimiser`, `loss` and `validation`) and
 //! `pools` are the longer sections, `fingerprint` is what the result depends on. `sweep` is a
 //! config of its own kind: many trainings that differ in some values, the `trials`.
 
@@ -24,6 +24,7 @@ mod training;
 mod schedule;
 mod optimiser;
 mod loss;
+mod validation;
 mod pools;
 pub mod fingerprint;
 pub mod explain;

@@ -11,7 +11,10 @@ use planaria_learn::{
     loss::CrossEntropy,
     optimiser::schedule::{Cosine, Milestones, OneCycle, WarmUp},
 };
-use planaria_stages::{STAGES, StageKind, settings::SourceSettings};
+use planaria_stages::{
+    STAGES, StageKind,
+    settings::{EarlyStop, Metric, Part, SourceSettings},
+};
 use std::path::{Path, PathBuf};
 
 fn checked(text: &str) -> Result<Config, Faults> {
@@ -401,6 +404,36 @@ fn the_fingerprint_depends_on_what_decides_the_result_and_on_nothing_else() {
         assert_ne!(sha256(text), plain, "{text}");
     }
     assert_eq!(plain.len(), 64);
+}
+
+#[test]
+fn what_is_set_aside_is_read_as_it_is_written_and_refused_where_it_stands() {
+    let aside = |text: &str| {
+        let config = checked(&format!("[train.validation]\n{text}")).expect(text).pipeline;
+        (config.train.validation.expect("some items are set aside"), config.config_sha256)
+    };
+    assert!(checked("").expect("a good config").pipeline.train.validation.is_none());
+    let (share, sha256) = aside("items = 0.2");
+    assert_eq!((share.items, share.metric), (Part::Share(0.2), Metric::Accuracy));
+    assert!(share.keep_best && share.early_stop.is_none());
+    let text = "items = 5000\nmetric = \"loss\"\nkeep_best = false\npatience = 3\nmin_delta = 0.01";
+    let (count, other_sha256) = aside(text);
+    let stop = EarlyStop { patience: 3, min_delta: 0.01 };
+    assert_eq!((count.items, count.early_stop), (Part::Items(5000), Some(stop)));
+    assert!(!count.keep_best && sha256 != other_sha256);
+    for (text, told) in [
+        ("", "train.validation: needs `items`"),
+        ("items = 60000", "train.validation.items: sets 60000 of 60000 training items aside"),
+        ("items = 0.000001", "train.validation.items: sets 0 of 60000 training items aside"),
+        ("items = 1.5", "train.validation.items: 1.5 is out of range"),
+        ("items = 59999", "train.batch: 128 items a step, but there are 1 training items"),
+        ("items = 9\nmin_delta = 1", "has no meaning without `patience`"),
+        ("items = 9\npatience = 0", "train.validation.patience: 0 is out of range"),
+        ("items = 9\nmetric = \"acuracy\"", "did you mean `accuracy`?"),
+    ] {
+        let faults = faults(&format!("[baselines]\nmodels = []\n[train.validation]\n{text}"));
+        assert!(faults.len() == 1 && faults[0].contains(told), "{text}: {faults:?}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use planaria_stages::settings::TrainSettings;
 
-use super::{loss, optimiser, schedule, section::Section};
+use super::{loss, optimiser, schedule, section::Section, validation};
 
 /// Reads `[train]` and the sections in it.
 pub(super) fn read(mut section: Section<'_>) -> TrainSettings {
@@ -15,6 +15,7 @@ pub(super) fn read(mut section: Section<'_>) -> TrainSettings {
         update: optimiser::read(&mut section),
         initialiser: loss::initialiser(&mut section),
         loss: loss::read(section.section("loss")),
+        validation: validation::read(&mut section),
     };
     if settings.gradient_shards > settings.batch {
         let (shards, batch) = (settings.gradient_shards, settings.batch);

@@ -51,8 +51,8 @@ mod tests {
     use super::*;
     use crate::config::{check::check, load::RawConfig};
     use planaria_stages::{
-        BaselineResult, ComparisonRow, EvaluationPoint, LossPoint, StageResult, TestResult,
-        TrainingResult, status::ItemCounts,
+        BaselineResult, BestVersion, ClassResult, ComparisonRow, EvaluationPoint, LossPoint,
+        ScoreResult, StageResult, TrainingResult, ValidationPoint, status::ItemCounts,
     };
     use std::path::Path;
 
@@ -70,9 +70,26 @@ mod tests {
         }
     }
 
+    fn score() -> ScoreResult {
+        let class = ClassResult { precision: 0.9, recall: 0.8, f1: 0.85, support: 10 };
+        ScoreResult {
+            accuracy: 0.99,
+            top_five_accuracy: 1.0,
+            loss: 0.03,
+            calibration_error: 0.01,
+            macro_average: class,
+            classes: vec![class; 2],
+            confusion: vec![vec![1, 0]; 2],
+        }
+    }
+
     fn results() -> Results {
+        let validation = Some(ValidationPoint { loss: 2.1, accuracy: 0.4, f1: 0.35 });
+        let evaluation =
+            EvaluationPoint { step: 1, epoch: 1, loss: 2.2, accuracy: 0.3, validation };
         Results {
-            test: Some(TestResult { accuracy: 0.99, loss: 0.03, confusion: vec![vec![1, 0]; 2] }),
+            test: Some(score()),
+            validation: Some(score()),
             class_names: vec!["cat".into(), "dog".into()],
             weights_sha256: Some("ab".repeat(32)),
             model_file: Some("models/mnist-cnn.safetensors".into()),
@@ -89,7 +106,9 @@ mod tests {
                 epochs: 1,
                 resumed_from: Some(7),
                 loss_curve: vec![LossPoint { step: 1, loss: 2.3 }],
-                evaluations: vec![EvaluationPoint { step: 1, epoch: 1, loss: 2.2, accuracy: 0.3 }],
+                evaluations: vec![evaluation],
+                best: Some(BestVersion { step: 1, metric: "accuracy".into(), value: 0.4 }),
+                stopped_early: true,
                 checkpoint: Some("checkpoints/mnist-cnn.checkpoint".into()),
             },
             stages: vec![StageResult {
@@ -102,59 +121,72 @@ mod tests {
         }
     }
 
+    /// Every name that is promised.
+    const PATHS: &[&str] = &[
+        "/version",
+        "/config_sha256",
+        "/seed",
+        "/instructions",
+        "/seconds",
+        "/test/accuracy",
+        "/test/loss",
+        "/test/confusion/0/0",
+        "/test/top_five_accuracy",
+        "/test/calibration_error",
+        "/test/macro_average/f1",
+        "/test/classes/1/precision",
+        "/test/classes/1/recall",
+        "/test/classes/1/support",
+        "/validation/accuracy",
+        "/class_names/1",
+        "/weights_sha256",
+        "/items/accepted",
+        "/items/committed",
+        "/items/dead_lettered",
+        "/items/redelivered",
+        "/items/fenced_duplicates",
+        "/failures",
+        "/restarts",
+        "/baselines/0/name",
+        "/baselines/0/library",
+        "/baselines/0/accuracy",
+        "/baselines/0/seconds",
+        "/baselines/0/train_rows",
+        "/comparison/0/name",
+        "/comparison/0/library",
+        "/comparison/0/accuracy",
+        "/comparison/0/fit_seconds",
+        "/comparison/0/predict_seconds",
+        "/comparison/0/model_bytes",
+        "/comparison/0/train_rows",
+        "/comparison/0/note",
+        "/comparison/0/sample_because",
+        "/training/samples_per_second",
+        "/training/steps",
+        "/training/epochs",
+        "/training/loss_curve/0/step",
+        "/training/loss_curve/0/loss",
+        "/training/evaluations/0/accuracy",
+        "/training/evaluations/0/validation/loss",
+        "/training/best/step",
+        "/training/best/value",
+        "/training/stopped_early",
+        "/training/resumed_from",
+        "/training/checkpoint",
+        "/stages/0/name",
+        "/stages/0/workers",
+        "/stages/0/committed",
+        "/stages/0/busy_seconds",
+        "/stages/0/waited_seconds",
+    ];
+
     #[test]
     fn a_report_has_the_names_that_later_checks_read() {
         let raw = RawConfig::from_text(Path::new("a.toml"), "");
         let settings = check(&raw).expect("an empty config is good").pipeline;
         let json = Report::new(&settings, 15.0, results()).to_json();
         let report: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
-        let paths = [
-            "/version",
-            "/config_sha256",
-            "/seed",
-            "/instructions",
-            "/seconds",
-            "/test/accuracy",
-            "/test/loss",
-            "/test/confusion/0/0",
-            "/class_names/1",
-            "/weights_sha256",
-            "/items/accepted",
-            "/items/committed",
-            "/items/dead_lettered",
-            "/items/redelivered",
-            "/items/fenced_duplicates",
-            "/failures",
-            "/restarts",
-            "/baselines/0/name",
-            "/baselines/0/library",
-            "/baselines/0/accuracy",
-            "/baselines/0/seconds",
-            "/baselines/0/train_rows",
-            "/comparison/0/name",
-            "/comparison/0/library",
-            "/comparison/0/accuracy",
-            "/comparison/0/fit_seconds",
-            "/comparison/0/predict_seconds",
-            "/comparison/0/model_bytes",
-            "/comparison/0/train_rows",
-            "/comparison/0/note",
-            "/comparison/0/sample_because",
-            "/training/samples_per_second",
-            "/training/steps",
-            "/training/epochs",
-            "/training/loss_curve/0/step",
-            "/training/loss_curve/0/loss",
-            "/training/evaluations/0/accuracy",
-            "/training/resumed_from",
-            "/training/checkpoint",
-            "/stages/0/name",
-            "/stages/0/workers",
-            "/stages/0/committed",
-            "/stages/0/busy_seconds",
-            "/stages/0/waited_seconds",
-        ];
-        for path in paths {
+        for path in PATHS {
             assert!(report.pointer(path).is_some_and(|value| !value.is_null()), "{path}");
         }
         assert_eq!(

@@ -1,6 +1,6 @@
 //! The report of a sweep: a row for each trial, best first. Its names are a promise.
 
-use planaria_stages::Results;
+use planaria_stages::{Results, ScoreResult};
 use serde::Serialize;
 use serde_json::Value;
 use std::{cmp::Ordering, collections::BTreeMap};
@@ -73,18 +73,28 @@ pub struct Row {
 
 impl SweepReport {
     /// A sweep of which nothing is trained.
-    pub fn new(sweep: &Sweep, planned: usize) -> Self {
+    pub fn new(sweep: &Sweep, trials: &[Trial]) -> Self {
+        let chooses = |trial: &Trial| trial.config.pipeline.train.validation.is_some();
         SweepReport {
             version: env!("CARGO_PKG_VERSION").into(),
             kind: sweep.kind,
             metric: sweep.metric,
-            // There is no validation split: the held-out items choose the best trial, too.
-            measured_on: "test",
+            // Without a validation split the test items choose the best trial, too.
+            measured_on: if trials.iter().all(chooses) { "validation" } else { "test" },
             seed: sweep.seed,
-            planned,
+            planned: trials.len(),
             seconds: 0.0,
             best: None,
             trials: Vec::new(),
+        }
+    }
+
+    /// What a trial has scored on the items that all are measured on.
+    pub fn score_of(&self, results: &Results) -> Option<ScoreResult> {
+        if self.measured_on == "validation" {
+            results.validation.clone()
+        } else {
+            results.test.clone()
         }
     }
 
@@ -140,17 +150,17 @@ impl Row {
         }
     }
 
-    /// It has been trained and evaluated.
-    pub fn score(&mut self, results: Results) {
-        match results.test {
-            Some(test) if test.loss.is_finite() => {
+    /// It has been trained and evaluated, with this score.
+    pub fn score(&mut self, score: Option<ScoreResult>, results: Results) {
+        match score {
+            Some(score) if score.loss.is_finite() => {
                 self.state = State::Trained;
-                self.accuracy = Some(test.accuracy);
-                self.loss = Some(test.loss);
+                self.accuracy = Some(score.accuracy);
+                self.loss = Some(score.loss);
                 self.weights_sha256 = results.weights_sha256;
                 self.model_file = results.model_file;
             }
-            Some(test) => self.fail(format!("the loss on the held-out items is {}", test.loss)),
+            Some(score) => self.fail(format!("the loss on the held-out items is {}", score.loss)),
             None => self.fail("nothing was evaluated".into()),
         }
     }
@@ -193,7 +203,7 @@ mod tests {
         let sweep = read(&raw, 1).expect("a good sweep");
         let base = RawConfig::from_text(Path::new("a.toml"), "");
         let trial = sweep.trials(&base).expect("good trials").remove(0);
-        let mut report = SweepReport::new(&sweep, scores.len());
+        let mut report = SweepReport::new(&sweep, &vec![trial.clone(); scores.len()]);
         for &number in order {
             let mut row = Row::new(&Trial { number, ..trial.clone() });
             match scores[number - 1] {

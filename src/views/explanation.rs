@@ -8,9 +8,10 @@ pub fn screen(explanation: &Explanation) -> String {
     let Explanation { epochs, batch, gradient_shards, .. } = explanation;
     let mut lines = vec![
         format!(
-            "data      {}: {} training and {} held-out items",
+            "data      {}: {} training{} and {} test items",
             explanation.source,
             count(explanation.train_items),
+            validation(explanation.validation_items),
             count(explanation.test_items)
         ),
         format!("network   {}: {} parameters", explanation.network, count(explanation.parameters)),
@@ -32,6 +33,11 @@ pub fn screen(explanation: &Explanation) -> String {
     lines.push(String::new());
     lines.extend(stages(explanation));
     lines.join("\n")
+}
+
+/// The items that are set aside, where there are some.
+fn validation(items: u64) -> String {
+    if items == 0 { String::new() } else { format!(", {} validation", count(items)) }
 }
 
 fn baselines(explanation: &Explanation) -> String {

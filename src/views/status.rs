@@ -63,14 +63,20 @@ fn model(model: Option<&ModelStatus>) -> String {
     match model {
         None => "none deployed yet".into(),
         Some(model) => format!(
-            "{} of step {} (epoch {}), {} of the held-out items right, {}",
+            "{} of step {} (epoch {}), {} of the test items right{}, {}",
             model.version,
             count(model.step),
             model.epoch,
             percent(model.accuracy),
+            validation(model.validation_accuracy),
             model.file
         ),
     }
+}
+
+fn validation(accuracy: Option<f64>) -> String {
+    accuracy
+        .map_or(String::new(), |share| format!(" and {} of the validation items", percent(share)))
 }
 
 fn items(status: &Status) -> String {

@@ -12,6 +12,7 @@ mod drawings;
 mod first_run;
 mod other_formats;
 mod same_result;
+mod early_stop;
 mod sweep;
 mod second_terminal;
 mod kill_an_actor;

@@ -24,8 +24,15 @@ fn status_shows_stages_workers_items_and_model_while_the_training_runs() {
     runtime.until_a_model();
     let screen = world.ask(&["status", "--workers"]).with(0).out;
     let process = format!("process {}", runtime.process());
-    for text in [&process, "training tiny-cnn", "epoch", "loss", "held-out", "train/1", "predict/2"]
-    {
+    for text in [
+        &process,
+        "training tiny-cnn",
+        "epoch",
+        "loss",
+        "of the test items right",
+        "train/1",
+        "predict/2",
+    ] {
         assert!(screen.contains(text), "{text} is missing in:\n{screen}");
     }
     let status = world.ask(&["status", "--json"]).with(0).json();

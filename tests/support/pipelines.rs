@@ -47,6 +47,7 @@ pub(crate) fn settings(state_dir: &Path) -> PipelineSettings {
             update_slices: 3,
             update: Optimiser::Adam(adam).into(),
             schedule: Schedule::Cosine(Cosine::default()),
+            validation: None,
         },
         evaluate: EvaluateSettings { every_steps: Some(20), block: 100 },
         checkpoint: CheckpointSettings::default(),

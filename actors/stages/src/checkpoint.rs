@@ -2,7 +2,7 @@
 
 use crate::{
     deploy::remove,
-    flow::{Judgement, LossCurve},
+    flow::{Judged, Judgement, LossCurve},
     plan::Plan,
     stage::{Outcome, Stage, Task, failed},
     train::UpdatedSlice,
@@ -29,7 +29,7 @@ pub(crate) struct Snapshot {
 /// A complete checkpoint to be written.
 pub(crate) struct Keeping {
     pub(crate) snapshot: Arc<Snapshot>,
-    pub(crate) judgement: Arc<Judgement>,
+    pub(crate) judged: Arc<Judged>,
     /// Files of earlier ones that nobody needs once this one is there.
     pub(crate) retired: Vec<PathBuf>,
 }
@@ -108,7 +108,8 @@ pub(crate) fn identity(plan: &Plan) -> [(&'static str, String); 4] {
 
 fn encode(plan: &Plan, keeping: &Keeping) -> Result<Vec<u8>, WorkerError> {
     let snapshot = &keeping.snapshot;
-    let judgement = Judgement::clone(&keeping.judgement);
+    let Judged { judgement, best } = &*keeping.judged;
+    let judgement = judgement.clone();
     let history = History { losses: snapshot.losses.clone(), judgement };
     let mut texts: BTreeMap<String, String> =
         identity(plan).into_iter().map(|(key, text)| (key.to_owned(), text)).collect();
@@ -122,8 +123,14 @@ fn encode(plan: &Plan, keeping: &Keeping) -> Result<Vec<u8>, WorkerError> {
         let pieces = snapshot.slices.iter().map(|slice| slice.plane(plane, planes)).collect();
         tensors.push((state_name(plane), pieces));
     }
+    if let Some(best) = best {
+        tensors.push((BEST.to_owned(), vec![best.weights.parameters.as_slice()]));
+    }
     checkpoint_file::encode(&texts, &tensors).map_err(failed)
 }
+
+/// The name of the tensor of the best version's parameters.
+pub(crate) const BEST: &str = "best";
 
 /// The name of the tensor of all parameters' n-th number of state.
 pub(crate) fn state_name(plane: usize) -> String {

@@ -1,13 +1,14 @@
 //! An evaluated model -> a file, whole or not at all; its commit makes it the one that answers.
 
 use crate::{
+    evaluate::Scores,
     model::Model,
     plan::Plan,
     stage::{Outcome, Stage, Task, failed},
 };
 use planaria_durable::whole_file;
 use planaria_kernel::{Pulse, WorkerError};
-use planaria_learn::{Score, weights_sha256};
+use planaria_learn::weights_sha256;
 use std::{
     collections::BTreeMap,
     io::ErrorKind,
@@ -20,7 +21,7 @@ pub(crate) struct Candidate {
     pub(crate) model: Arc<Model>,
     /// Steps of training behind it.
     pub(crate) step: u64,
-    pub(crate) score: Arc<Score>,
+    pub(crate) scores: Arc<Scores>,
     /// A file of an earlier version that nobody needs any more.
     pub(crate) retired: Option<PathBuf>,
 }
@@ -50,10 +51,10 @@ impl Stage for Deploy {
 
     fn work(&mut self, candidate: Candidate, pulse: &Pulse) -> Result<Deployed, WorkerError> {
         pulse.beat()?;
-        let Candidate { model, step, score, retired } = candidate;
+        let Candidate { model, step, scores, retired } = candidate;
         let plan = &self.0;
         let weights_sha256 = weights_sha256(&model.weights.parameters);
-        let metadata = metadata(plan, step, &score, &weights_sha256);
+        let metadata = metadata(plan, step, &scores, &weights_sha256);
         let bytes = model.to_bytes(metadata).map_err(failed)?;
         pulse.beat()?;
         let file = file_name(plan, step, &weights_sha256);
@@ -94,7 +95,7 @@ pub(crate) fn remove(file: &Path) -> Result<(), WorkerError> {
 fn metadata(
     plan: &Plan,
     step: u64,
-    score: &Score,
+    scores: &Scores,
     weights_sha256: &str,
 ) -> BTreeMap<String, String> {
     let settings = &plan.settings;
@@ -105,10 +106,16 @@ fn metadata(
         ("seed", settings.seed.to_string()),
         ("step", step.to_string()),
         ("epoch", (plan.epoch_of(step.saturating_sub(1)) + 1).to_string()),
-        ("test_accuracy", score.accuracy().to_string()),
-        ("test_loss", score.mean_loss().to_string()),
+        ("test_accuracy", scores.test.accuracy().to_string()),
+        ("test_loss", scores.test.mean_loss().to_string()),
         ("training_data_sha256", plan.source.sha256().to_owned()),
         ("weights_sha256", weights_sha256.to_owned()),
     ];
-    pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    let validation = scores.validation.iter().flat_map(|score| {
+        [
+            ("validation_accuracy", score.accuracy().to_string()),
+            ("validation_loss", score.mean_loss().to_string()),
+        ]
+    });
+    pairs.into_iter().chain(validation).map(|(key, value)| (key.to_owned(), value)).collect()
 }

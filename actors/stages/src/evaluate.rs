@@ -16,6 +16,15 @@ pub(crate) struct Block {
     pub(crate) samples: Vec<Arc<Sample>>,
 }
 
+/// What a version scores.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Scores {
+    /// On the source's test items.
+    pub(crate) test: Score,
+    /// On the training items that are set aside to choose by.
+    pub(crate) validation: Option<Score>,
+}
+
 /// Scores one block.
 pub(crate) struct Evaluate {
     plan: Arc<Plan>,

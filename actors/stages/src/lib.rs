@@ -43,8 +43,8 @@ pub use model::{
 pub use pipeline::{Death, JobError, KillError, Pipeline, ScaleError, Scaled, StartError};
 pub use planaria_kernel::Strategy;
 pub use results::{
-    BaselineResult, ComparisonRow, DeadLetter, EvaluationPoint, LossPoint, Results, StageResult,
-    TestResult, TrainingResult,
+    BaselineResult, BestVersion, ClassResult, ComparisonRow, DeadLetter, EvaluationPoint,
+    LossPoint, Results, ScoreResult, StageResult, TrainingResult, ValidationPoint,
 };
 pub use resume::ResumeError;
 pub use settings::PipelineSettings;

@@ -1,6 +1,6 @@
 //! What is fixed before the first item: the source, the network, and how many of everything there will be.
 
-use crate::settings::PipelineSettings;
+use crate::settings::{PipelineSettings, ValidationSettings};
 use planaria_data::{NormaliseError, Pixels, Source, SourceError, Split};
 use planaria_learn::{Network, ShapeError};
 use planaria_random::{Permutation, Purpose};
@@ -41,6 +41,17 @@ pub enum PlanError {
         /// Classes of the source.
         classes: usize,
     },
+    /// Nothing is set aside, or everything.
+    #[error(
+        "`train.validation.items` sets {wanted} of {items} training items aside: \
+         at least one must be on either side"
+    )]
+    Validation {
+        /// How many would be set aside.
+        wanted: u64,
+        /// Of how many.
+        items: u64,
+    },
     /// A batch larger than the data.
     #[error("`train.batch` is {batch} but there are {items} training items: make it smaller")]
     BatchTooLarge {
@@ -56,8 +67,13 @@ pub(crate) struct Plan {
     pub(crate) settings: PipelineSettings,
     pub(crate) source: Box<dyn Source>,
     pub(crate) network: Arc<Network>,
+    /// What is trained on.
     pub(crate) train_items: u64,
+    /// The source's training items that are set aside to choose by.
+    pub(crate) validation_items: u64,
     pub(crate) test_items: u64,
+    /// Which training items are which: those set aside come first.
+    split: Permutation,
     pub(crate) steps_per_epoch: u64,
 }
 
@@ -84,13 +100,28 @@ impl Plan {
         let at_most = |limit: Option<u64>, len: u64| limit.map_or(len, |limit| limit.min(len));
         let train_items = at_most(settings.train_items, source.len(Split::Train));
         let test_items = at_most(settings.test_items, source.len(Split::Test));
+        let validation_items = match &settings.train.validation {
+            None => 0,
+            Some(validation) => validation_items(validation, train_items)?,
+        };
+        let split = Permutation::new(train_items, settings.seed, Purpose::Validation, 0);
+        let train_items = train_items - validation_items;
         let batch = settings.train.batch;
         let steps_per_epoch = train_items / batch as u64;
         if steps_per_epoch == 0 {
             return Err(PlanError::BatchTooLarge { batch, items: train_items });
         }
         let network = Arc::new(network);
-        Ok(Plan { settings, source, network, train_items, test_items, steps_per_epoch })
+        Ok(Plan {
+            settings,
+            source,
+            network,
+            train_items,
+            validation_items,
+            test_items,
+            split,
+            steps_per_epoch,
+        })
     }
 
     /// Appends the normalised numbers of an item to `out`.
@@ -122,6 +153,13 @@ impl Plan {
             || every.is_some_and(|every| step.is_multiple_of(every))
     }
 
+    /// The first version after `step` that is evaluated, or the last of all.
+    pub(crate) fn next_evaluated(&self, step: u64) -> u64 {
+        let after = |every: u64| (step / every + 1) * every;
+        let of_epoch = after(self.steps_per_epoch).min(self.steps());
+        self.settings.evaluate.every_steps.map_or(of_epoch, |every| of_epoch.min(after(every)))
+    }
+
     /// True when a checkpoint is to be written of version `step`.
     pub(crate) fn is_kept(&self, step: u64) -> bool {
         let checkpoint = &self.settings.checkpoint;
@@ -140,8 +178,45 @@ impl Plan {
         Permutation::new(self.train_items, self.settings.seed, Purpose::Shuffle, epoch)
     }
 
-    /// How many held-out blocks an evaluation has.
+    /// Where the training item of this number lies in the source's training split.
+    pub(crate) fn training_index(&self, item: u64) -> u64 {
+        match self.validation_items {
+            0 => item,
+            aside => self.split.item_at(aside + item),
+        }
+    }
+
+    /// Where the item of this number among those set aside lies in the source's training split.
+    pub(crate) fn validation_index(&self, item: u64) -> u64 {
+        self.split.item_at(item)
+    }
+
+    /// Items that nothing is learnt from: the source's test items, and those set aside.
+    pub(crate) fn held_out_items(&self) -> u64 {
+        self.test_items + self.validation_items
+    }
+
+    /// How many blocks of test items an evaluation has.
     pub(crate) fn test_blocks(&self) -> u64 {
         self.test_items.div_ceil(self.settings.evaluate.block as u64)
     }
+
+    /// How many blocks an evaluation has: those of the test items, then those of the items set aside.
+    pub(crate) fn blocks(&self) -> u64 {
+        self.test_blocks() + self.validation_items.div_ceil(self.settings.evaluate.block as u64)
+    }
+
+    /// True when the best version answers, and not the newest.
+    pub(crate) fn keeps_best(&self) -> bool {
+        self.settings.train.validation.is_some_and(|validation| validation.keep_best)
+    }
+}
+
+/// How many of `items` are set aside.
+fn validation_items(settings: &ValidationSettings, items: u64) -> Result<u64, PlanError> {
+    let wanted = settings.items.of(items);
+    if wanted == 0 || wanted >= items {
+        return Err(PlanError::Validation { wanted, items });
+    }
+    Ok(wanted)
 }

@@ -1,14 +1,18 @@
 //! The figures of a run, for its report and the table at the end.
 
 use crate::status::ItemCounts;
+use planaria_learn::{Score, score::ClassScore};
 use serde::{Deserialize, Serialize};
 
 /// The figures of a run. Their names are those of the report.
 #[derive(Debug, Clone, Serialize)]
 pub struct Results {
-    /// What the newest deployed model scores on the held-out items.
+    /// What the newest deployed model scores on the source's test items.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub test: Option<TestResult>,
+    pub test: Option<ScoreResult>,
+    /// What it scores on the training items that are set aside to choose by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<ScoreResult>,
     /// What the classes are called, in their order; left out when they have only numbers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub class_names: Vec<String>,
@@ -48,15 +52,56 @@ pub struct DeadLetter {
     pub cause: String,
 }
 
-/// A score on the held-out items.
+/// A score on items that nothing was learnt from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TestResult {
+pub struct ScoreResult {
     /// Share of correct predictions.
     pub accuracy: f64,
+    /// Share of predictions with the right class among the five on top.
+    pub top_five_accuracy: f64,
     /// Mean cross-entropy.
     pub loss: f64,
+    /// By how much predictions are surer of themselves than they are right, or less: the expected calibration error.
+    pub calibration_error: f64,
+    /// The mean of the classes, each as much as another.
+    pub macro_average: ClassResult,
+    /// Each class, in their order.
+    pub classes: Vec<ClassResult>,
     /// `confusion[true][predicted]`.
     pub confusion: Vec<Vec<u64>>,
+}
+
+/// How well a class is told from the others; 0 where there is nothing to divide by.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ClassResult {
+    /// The share of those predicted to be of the class that are.
+    pub precision: f64,
+    /// The share of those of the class that are predicted to be.
+    pub recall: f64,
+    /// The harmonic mean of both.
+    pub f1: f64,
+    /// How many are of the class.
+    pub support: u64,
+}
+
+impl From<&Score> for ScoreResult {
+    fn from(score: &Score) -> Self {
+        let of_class = |class: ClassScore| ClassResult {
+            precision: class.precision,
+            recall: class.recall,
+            f1: class.f1,
+            support: class.support,
+        };
+        ScoreResult {
+            accuracy: score.accuracy(),
+            top_five_accuracy: score.top_five_accuracy(),
+            loss: score.mean_loss(),
+            calibration_error: score.calibration_error(),
+            macro_average: of_class(score.macro_average()),
+            classes: score.classes().into_iter().map(of_class).collect(),
+            confusion: score.confusion.clone(),
+        }
+    }
 }
 
 /// A classical model.
@@ -129,6 +174,12 @@ pub struct TrainingResult {
     pub loss_curve: Vec<LossPoint>,
     /// The evaluations on the way, the newest thousand of them.
     pub evaluations: Vec<EvaluationPoint>,
+    /// The best version on the items set aside, where there are some.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub best: Option<BestVersion>,
+    /// True when it ended before its last epoch, because nothing was gained any more.
+    #[serde(default)]
+    pub stopped_early: bool,
     /// The newest checkpoint: its file.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub checkpoint: Option<String>,
@@ -156,6 +207,32 @@ pub struct EvaluationPoint {
     pub loss: f64,
     /// Share of correct predictions.
     pub accuracy: f64,
+    /// The same on the training items that are set aside to choose by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<ValidationPoint>,
+}
+
+/// What an evaluation found on the items that are set aside to choose by.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ValidationPoint {
+    /// Mean loss.
+    pub loss: f64,
+    /// Share of correct predictions.
+    pub accuracy: f64,
+    /// The mean of the classes' F1.
+    pub f1: f64,
+}
+
+/// The version that is kept, because it is the best on the items set aside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BestVersion {
+    /// Steps of training behind it.
+    pub step: u64,
+    /// What it is the best by: `accuracy`, `loss` or `f1`.
+    pub metric: String,
+    /// Its metric.
+    pub value: f64,
 }
 
 /// A stage.

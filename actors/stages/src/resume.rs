@@ -2,7 +2,8 @@
 
 use crate::{
     checkpoint::{self, History, NAME_END},
-    flow::{Judgement, LossCurve},
+    flow::{Judged, LossCurve, Version},
+    model::Weights,
     plan::Plan,
     settings::Resume,
 };
@@ -11,6 +12,7 @@ use std::{
     collections::VecDeque,
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// What a header may take beside the tensors.
@@ -89,7 +91,7 @@ pub(crate) struct Resumed {
     /// What the optimiser remembers: its n-th number of every parameter.
     pub(crate) planes: Vec<Vec<f32>>,
     pub(crate) losses: LossCurve,
-    pub(crate) judgement: Judgement,
+    pub(crate) judged: Judged,
     /// The checkpoints up to this one, oldest first, with their steps.
     pub(crate) files: VecDeque<(u64, PathBuf)>,
 }
@@ -164,6 +166,8 @@ fn decode(plan: &Plan, path: &Path, bytes: &[u8]) -> Result<Resumed, ResumeError
     let count = plan.network.parameter_count();
     let mut names = vec!["parameters".to_owned()];
     names.extend((0..plan.state_planes()).map(checkpoint::state_name));
+    let best = history.judgement.best.filter(|_| plan.keeps_best());
+    names.extend(best.map(|_| checkpoint::BEST.to_owned()));
     file.only(&names).map_err(damaged)?;
     let mut tensors = Vec::new();
     for name in &names {
@@ -178,12 +182,16 @@ fn decode(plan: &Plan, path: &Path, bytes: &[u8]) -> Result<Resumed, ResumeError
             "the checkpoint was computed with other instructions: its training may end in other bits"
         ),
     }
+    let best = best.and_then(|best| {
+        let weights = Weights::new(Arc::new(tensors.pop()?));
+        Some(Version { step: best.step, weights })
+    });
     Ok(Resumed {
         step,
         parameters: tensors.remove(0),
         planes: tensors,
         losses: history.losses,
-        judgement: history.judgement,
+        judged: Judged { judgement: history.judgement, best },
         files: VecDeque::new(),
     })
 }

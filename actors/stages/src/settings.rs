@@ -6,6 +6,7 @@ use planaria_data::{
 };
 use planaria_kernel::Strategy;
 use planaria_learn::{Initialiser, Isa, LayerSpec, Loss, Schedule, Shape, Update};
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
 
 use crate::StageKind;
@@ -124,6 +125,81 @@ pub struct TrainSettings {
     pub update: Update,
     /// The learning rate over the steps.
     pub schedule: Schedule,
+    /// The training items that are set aside to choose by; none without it.
+    pub validation: Option<ValidationSettings>,
+}
+
+/// Training items that nothing is learnt from: what they say chooses among the versions.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ValidationSettings {
+    /// How many of the training items.
+    pub items: Part,
+    /// What a version is better by.
+    pub metric: Metric,
+    /// The best version so far answers, and is reported at the end, instead of the newest.
+    pub keep_best: bool,
+    /// When the training ends before its last epoch.
+    pub early_stop: Option<EarlyStop>,
+}
+
+/// A part of some items.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// This share of them, above 0 and below 1, rounded.
+    Share(f64),
+    /// So many.
+    Items(u64),
+}
+
+impl Part {
+    /// How many of `items` these are.
+    pub fn of(self, items: u64) -> u64 {
+        match self {
+            Part::Share(share) => (items as f64 * share).round() as u64,
+            Part::Items(count) => count,
+        }
+    }
+}
+
+/// What a version can be better by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Metric {
+    /// The share of correct predictions: the greater, the better.
+    Accuracy,
+    /// The mean loss: the less, the better.
+    Loss,
+    /// The mean of the classes' F1, each class as much as another: the greater, the better.
+    F1,
+}
+
+impl Metric {
+    /// Its name in configs and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Metric::Accuracy => "accuracy",
+            Metric::Loss => "loss",
+            Metric::F1 => "f1",
+        }
+    }
+
+    /// By how much `value` is better than `other`; below 0 when it is worse.
+    pub fn gain(self, value: f64, other: f64) -> f64 {
+        match self {
+            Metric::Accuracy | Metric::F1 => value - other,
+            Metric::Loss => other - value,
+        }
+    }
+}
+
+/// When a training ends before its last epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct EarlyStop {
+    /// After so many evaluations in a row without a gain, at least 1.
+    pub patience: u32,
+    /// A gain is more than this, at least 0.
+    pub min_delta: f64,
 }
 
 /// How a network is evaluated.

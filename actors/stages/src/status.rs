@@ -62,8 +62,11 @@ pub struct ModelStatus {
     pub step: u64,
     /// Its epoch, from 1.
     pub epoch: u32,
-    /// Share of the held-out items that it gets right.
+    /// Share of the test items that it gets right.
     pub accuracy: f64,
+    /// Share of the items set aside to choose by that it gets right, where there are some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_accuracy: Option<f64>,
     /// SHA-256 of its weights, in hex.
     pub weights_sha256: String,
     /// Its file.

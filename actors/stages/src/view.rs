@@ -4,13 +4,14 @@ use crate::{
     flow::{Deployment, PipelineFlow, Progress},
     kinds::{STAGES, StageKind},
     plan::Plan,
-    results::{ComparisonRow, Results, StageResult, TestResult, TrainingResult},
+    results::{BestVersion, ComparisonRow, Results, StageResult, TrainingResult},
     status::{
         ItemCounts, MailboxStatus, ModelStatus, Phase, StageStatus, Status, WorkerState,
         WorkerStatus,
     },
 };
 use planaria_kernel::{Core, PoolSnapshot, SlotState, WorkerSnapshot, ledger::Counts, snapshot};
+use planaria_learn::Score;
 
 type State = Core<PipelineFlow>;
 
@@ -36,7 +37,8 @@ pub(crate) fn status(
             version: deployed.model.version,
             step: deployed.step,
             epoch: deployed.epoch(plan),
-            accuracy: deployed.score.accuracy(),
+            accuracy: deployed.scores.test.accuracy(),
+            validation_accuracy: deployed.scores.validation.as_ref().map(Score::accuracy),
             weights_sha256: deployed.weights_sha256.clone(),
             file: deployed.file.display().to_string(),
         }),
@@ -55,11 +57,8 @@ pub(crate) fn results(core: &State, plan: &Plan, supervisor_restarts: u64) -> Re
     let baselines = core.flow().compared();
     let network = deployed.map(|deployed| network_row(deployed, plan, &pools));
     Results {
-        test: deployed.map(|deployed| TestResult {
-            accuracy: deployed.score.accuracy(),
-            loss: deployed.score.mean_loss(),
-            confusion: deployed.score.confusion.clone(),
-        }),
+        test: deployed.map(|deployed| (&deployed.scores.test).into()),
+        validation: deployed.and_then(|deployed| Some(deployed.scores.validation.as_ref()?.into())),
         class_names: plan.source.class_names().to_vec(),
         weights_sha256: deployed.map(|deployed| deployed.weights_sha256.clone()),
         model_file: deployed.map(|deployed| deployed.file.display().to_string()),
@@ -81,7 +80,7 @@ fn network_row(deployed: &Deployment, plan: &Plan, pools: &[PoolSnapshot]) -> Co
     ComparisonRow {
         name: plan.settings.network.name.clone(),
         library: "planaria".to_owned(),
-        accuracy: deployed.score.accuracy(),
+        accuracy: deployed.scores.test.accuracy(),
         fit_seconds: of_fit.map(|(_, pool)| pool.busy.as_secs_f64()).sum(),
         predict_seconds: deployed.evaluation_busy.as_secs_f64(),
         model_bytes: deployed.file_bytes,
@@ -108,6 +107,8 @@ fn training(core: &State, plan: &Plan) -> TrainingResult {
     let progress = flow.training.progress();
     let seconds = progress.milliseconds as f64 / 1e3;
     let samples = ((progress.step - progress.first_step) * plan.batch()) as f64;
+    let judgement = flow.evaluation.judgement();
+    let best = plan.settings.train.validation.zip(judgement.best);
     TrainingResult {
         samples_per_second: if seconds > 0.0 { samples / seconds } else { 0.0 },
         seconds,
@@ -115,7 +116,13 @@ fn training(core: &State, plan: &Plan) -> TrainingResult {
         epochs: plan.epoch_of(progress.step),
         resumed_from: Some(progress.first_step).filter(|first| *first > 0),
         loss_curve: flow.training.losses().points(),
-        evaluations: flow.evaluation.judgement().evaluations.iter().copied().collect(),
+        evaluations: judgement.evaluations.iter().copied().collect(),
+        best: best.map(|(settings, best)| BestVersion {
+            step: best.step,
+            metric: settings.metric.name().to_owned(),
+            value: best.value,
+        }),
+        stopped_early: flow.training.is_done() && progress.step < plan.steps(),
         checkpoint: flow.checkpoints.newest().map(|(_, file)| file.display().to_string()),
     }
 }

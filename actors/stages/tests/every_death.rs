@@ -10,7 +10,7 @@ use planaria_learn::layer::{
 };
 use planaria_learn::layer::{flatten::Flatten, max_pool::MaxPool, relu::Relu};
 use planaria_learn::{Adam, Initialiser, Loss, Optimiser, Schedule as RateSchedule, Shape, Update};
-use planaria_random::{Purpose, Stream};
+use planaria_random::{Permutation, Purpose, Stream};
 use planaria_stages::{
     PipelineSettings, STAGES,
     rehearsal::{Rehearsal, rehearse},
@@ -90,6 +90,7 @@ fn settings(folder: &Path) -> PipelineSettings {
                 ..Optimiser::Adam(Adam { learning_rate: 1e-2, ..Adam::default() }).into()
             },
             schedule: RateSchedule::Constant,
+            validation: None,
         },
         evaluate: EvaluateSettings { every_steps: None, block: 2 },
         checkpoint: CheckpointSettings { every_steps: Some(2), ..CheckpointSettings::default() },
@@ -228,6 +229,112 @@ fn going_on_from_any_checkpoint_gives_the_same_bytes() {
             assert!(checkpoints(folder.path()) == kept, "later checkpoints are the same: {place}");
         }
     }
+}
+
+/// Six of the training items choose among the versions, one a step; the training ends when two in a row are no better.
+fn choosing(folder: &Path) -> PipelineSettings {
+    let mut settings = settings(folder);
+    (settings.train.batch, settings.train.epochs) = (2, 8);
+    settings.evaluate.every_steps = Some(1);
+    settings.train.validation = Some(ValidationSettings {
+        items: Part::Share(0.5),
+        metric: Metric::Loss,
+        keep_best: true,
+        early_stop: Some(EarlyStop { patience: 2, min_delta: 0.0 }),
+    });
+    settings
+}
+
+#[test]
+fn a_training_stops_early_and_keeps_the_best_version_whatever_dies() {
+    let folder = folder();
+    let quiet = rehearse(choosing(folder.path()), &Schedule::fifo()).expect("sound settings");
+    assert_eq!(quiet.ending, Ending::Over);
+    let training = &quiet.results.training;
+    let losses: Vec<f64> = training
+        .evaluations
+        .iter()
+        .map(|point| point.validation.expect("six items are set aside").loss)
+        .collect();
+    let best = training.best.clone().expect("there is a best version");
+    assert!(training.stopped_early && training.steps < 24, "{losses:?}");
+    assert_eq!(training.steps, best.step + 2, "two in a row were no better: {losses:?}");
+    let least = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    assert_eq!((best.value, losses[best.step as usize - 1]), (least, least));
+    let chosen = quiet.results.validation.as_ref().expect("it has a score");
+    assert_eq!(chosen.loss, least, "the best version is the one that is reported");
+    assert_eq!(chosen.confusion.iter().flatten().sum::<u64>(), 6);
+    for at in (0..quiet.points.len()).step_by(5) {
+        let schedule =
+            Schedule::fifo().kill(at, Victim::Running, Way::ALL[at / 5 % Way::ALL.len()]);
+        let killed = rehearse(choosing(folder.path()), &schedule).expect("sound settings");
+        check(&killed, &quiet, &schedule);
+        assert_eq!(killed.results.training.best, training.best, "{schedule}");
+        assert!(killed.results.training.stopped_early, "{schedule}");
+    }
+    for seed in 0..200 {
+        let schedule = Schedule::seeded(seed).random_kills(6);
+        let mut settings = choosing(folder.path());
+        settings.pools.values_mut().for_each(|pool| pool.workers = 1 + seed as u16 % 3);
+        let killed = rehearse(settings, &schedule).expect("sound settings");
+        check(&killed, &quiet, &schedule);
+    }
+}
+
+#[test]
+fn going_on_from_any_checkpoint_chooses_the_same_version() {
+    let folder = folder();
+    let every_step = |resume| {
+        let mut settings = choosing(folder.path());
+        settings.checkpoint =
+            CheckpointSettings { every_steps: Some(1), keep: 0, ..settings.checkpoint };
+        settings.resume = resume;
+        settings
+    };
+    let whole = rehearse(every_step(None), &Schedule::fifo()).expect("sound settings").results;
+    let kept = checkpoints(folder.path());
+    assert_eq!(kept.len() as u64, whole.training.steps);
+    for (file, _) in &kept {
+        for seed in 0..4 {
+            let again = every_step(Some(Resume::File(file.clone())));
+            let schedule = Schedule::seeded(seed).random_kills(4);
+            let run = rehearse(again, &schedule).expect("sound settings");
+            let place = format!("{}: {schedule}", file.display());
+            assert_eq!(run.ending, Ending::Over, "{place}");
+            assert_eq!(run.results.weights_sha256, whole.weights_sha256, "{place}");
+            assert_eq!(run.results.validation, whole.validation, "{place}");
+            assert_eq!(run.results.test, whole.test, "{place}");
+            let (training, before) = (&run.results.training, &whole.training);
+            assert_eq!(training.evaluations, before.evaluations, "{place}");
+            assert_eq!((training.steps, &training.best), (before.steps, &before.best), "{place}");
+            assert!(checkpoints(folder.path()) == kept, "later checkpoints are the same: {place}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_learnt_from_the_items_that_are_set_aside() {
+    let (one, two) = (folder(), folder());
+    let seen = |folder: &Path| {
+        let mut settings = choosing(folder);
+        settings.train.epochs = 1;
+        settings.evaluate.every_steps = None;
+        rehearse(settings, &Schedule::fifo()).expect("sound settings").results
+    };
+    let before = seen(one.path());
+    // Other pixels in the items that the permutation of the seed sets aside, and in no other.
+    let aside = Permutation::new(TRAIN.into(), 1, Purpose::Validation, 0);
+    let path = two.path().join("train-images");
+    let mut images = std::fs::read(&path).expect("written");
+    for item in (0..6).map(|at| aside.item_at(at) as usize) {
+        let pixels = 16 + item * SIDE * SIDE..16 + (item + 1) * SIDE * SIDE;
+        images[pixels].iter_mut().for_each(|pixel| *pixel = 255 - *pixel);
+    }
+    std::fs::write(&path, images).expect("written");
+    let after = seen(two.path());
+    assert_eq!(after.weights_sha256, before.weights_sha256);
+    assert_eq!(after.test, before.test);
+    assert_ne!(after.validation, before.validation);
 }
 
 #[test]

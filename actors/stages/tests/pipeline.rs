@@ -44,6 +44,7 @@ fn settings(state_dir: &Path) -> PipelineSettings {
             update_slices: 3,
             update: Optimiser::Adam(Adam { learning_rate: 3e-3, ..Adam::default() }).into(),
             schedule: Schedule::Cosine(Cosine::default()),
+            validation: None,
         },
         evaluate: EvaluateSettings { every_steps: Some(20), block: 100 },
         checkpoint: CheckpointSettings::default(),

@@ -24,6 +24,8 @@ pub enum Purpose {
     Backoff = 7,
     /// The values of a random search; the item is the trial, the sub-stream the key.
     Sweep = 8,
+    /// Which training items are set aside to choose by.
+    Validation = 9,
 }
 
 /// The numbers of `(seed, purpose, epoch, item)`, in order.

@@ -3,7 +3,7 @@
 //! A checkpoint of step `s` holds what the evaluations of the versions up to `s` have said, and no later one: it waits for
 //! them. So it is the same however far training and evaluation are apart. Ordinals: the number of the checkpoint, from 0.
 
-use super::{evaluation::Judgement, id};
+use super::{evaluation::Judged, id};
 use crate::{
     checkpoint::{Keeping, Snapshot, Written},
     kinds::StageKind,
@@ -19,7 +19,7 @@ const WAITING_MAX: usize = 2;
 struct Waiting {
     snapshot: Arc<Snapshot>,
     /// What the evaluations up to it have said, once all have.
-    judgement: Option<Arc<Judgement>>,
+    judged: Option<Arc<Judged>>,
 }
 
 /// Checkpoints on their way, and the files of those that are written.
@@ -67,20 +67,20 @@ impl Checkpoints {
 
     pub(crate) fn request(&mut self, snapshot: Snapshot) {
         let snapshot = Arc::new(snapshot);
-        self.waiting.push_back(Waiting { snapshot, judgement: None });
+        self.waiting.push_back(Waiting { snapshot, judged: None });
     }
 
     /// Notes what the evaluations have said of the versions up to a waiting checkpoint, as soon as the last of them has, and
     /// begins the next one that is complete. `judged` gives it for a step when no evaluation up to it is on its way.
     pub(crate) fn advance(
         &mut self,
-        judged: impl Fn(u64) -> Option<Judgement>,
+        judged: impl Fn(u64) -> Option<Judged>,
         intake: &mut Intake<'_>,
     ) {
-        for waiting in self.waiting.iter_mut().filter(|waiting| waiting.judgement.is_none()) {
-            waiting.judgement = judged(waiting.snapshot.step).map(Arc::new);
+        for waiting in self.waiting.iter_mut().filter(|waiting| waiting.judged.is_none()) {
+            waiting.judged = judged(waiting.snapshot.step).map(Arc::new);
         }
-        let is_complete = self.waiting.front().is_some_and(|first| first.judgement.is_some());
+        let is_complete = self.waiting.front().is_some_and(|first| first.judged.is_some());
         if is_complete && !self.is_accepted {
             self.is_accepted = true;
             intake.accept(id(StageKind::Checkpoint), ItemId(self.number));
@@ -89,12 +89,12 @@ impl Checkpoints {
 
     pub(crate) fn task(&self) -> Keeping {
         let first = self.waiting.front().expect("an item of checkpoint is the first that waits");
-        let judgement = first.judgement.clone().expect("only a complete one is accepted");
+        let judged = first.judged.clone().expect("only a complete one is accepted");
         // One more than is kept is on the disk for a moment: never one fewer.
         let surplus = (self.files.len() + 1).saturating_sub(self.keep);
         let surplus = if self.keep == 0 { 0 } else { surplus };
         let retired = self.files.iter().take(surplus).map(|(_, file)| file.clone()).collect();
-        Keeping { snapshot: first.snapshot.clone(), judgement, retired }
+        Keeping { snapshot: first.snapshot.clone(), judged, retired }
     }
 
     /// The current one is whole on the disk.

@@ -126,7 +126,8 @@ impl Comparison {
 
     /// Begins when the items that the tables are made of are there.
     pub(crate) fn advance(&mut self, samples: &Samples, intake: &mut Intake<'_>) {
-        let is_ready = samples.test_is_complete() && samples.train_settled() >= self.train_rows;
+        let is_ready =
+            samples.held_out_are_complete() && samples.train_settled() >= self.train_rows;
         if self.began || self.fits.is_empty() || !is_ready {
             return;
         }

@@ -1,19 +1,24 @@
 //! From versions of the weights to the model that answers: evaluate, deploy.
 //!
-//! One version at a time, in their order. Ordinals: an item of evaluate is `number * blocks + block`, of deploy the number.
+//! One version at a time, in their order. Which are deployed: all, or those that are the best so far on the items set aside.
+//! Ordinals: an item of evaluate is `number * blocks + block`, with the number of the evaluation; of deploy the number of the
+//! deployment, both from 0.
 
-use super::{id, samples::Samples};
+use super::{
+    id,
+    judgement::{Decided, Judgement},
+    samples::Samples,
+};
 use crate::{
     deploy::{Candidate, Deployed},
-    evaluate::Block,
+    evaluate::{Block, Scores},
     kinds::StageKind,
     model::{Model, Preprocessing, Weights},
     plan::Plan,
-    results::EvaluationPoint,
+    results::{EvaluationPoint, ValidationPoint},
 };
 use planaria_kernel::{Intake, ItemId};
 use planaria_learn::Score;
-use serde::{Deserialize, Serialize};
 use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
 
 /// Versions that may wait for their evaluation; with more, training waits.
@@ -22,40 +27,8 @@ const WAITING_MAX: usize = 2;
 /// Files of the newest versions that are kept.
 const FILES_KEPT: usize = 2;
 
-/// Evaluations that are remembered.
-const POINTS_MAX: usize = 1_000;
-
-/// What the evaluations so far have said. A function of the versions alone: a resumed training goes on with it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Judgement {
-    /// The newest thousand, oldest first.
-    pub(crate) evaluations: VecDeque<EvaluationPoint>,
-}
-
-impl Judgement {
-    fn add(&mut self, point: EvaluationPoint) {
-        if self.evaluations.len() == POINTS_MAX {
-            self.evaluations.pop_front();
-        }
-        self.evaluations.push_back(point);
-    }
-
-    /// The last version that was evaluated.
-    pub(crate) fn last_step(&self) -> Option<u64> {
-        self.evaluations.back().map(|point| point.step)
-    }
-
-    /// True when this can be what was said of the versions up to `step`.
-    pub(crate) fn is_of(&self, step: u64) -> bool {
-        let steps = || self.evaluations.iter().map(|point| point.step);
-        self.evaluations.len() <= POINTS_MAX
-            && steps().zip(steps().skip(1)).all(|(before, after)| before < after)
-            && self.last_step().is_none_or(|last| last <= step)
-    }
-}
-
 /// A version of the weights.
+#[derive(Clone)]
 pub(crate) struct Version {
     /// Steps of training behind it.
     pub(crate) step: u64,
@@ -67,7 +40,7 @@ pub(crate) struct Version {
 pub(crate) struct Deployment {
     pub(crate) model: Arc<Model>,
     pub(crate) step: u64,
-    pub(crate) score: Arc<Score>,
+    pub(crate) scores: Arc<Scores>,
     pub(crate) file: PathBuf,
     /// Size of the file.
     pub(crate) file_bytes: u64,
@@ -80,10 +53,17 @@ pub(crate) struct Deployment {
 struct Current {
     version: Version,
     /// By block.
-    scores: Vec<Option<Score>>,
+    blocks: Vec<Option<Score>>,
     /// All of them, once they are there.
-    score: Option<Arc<Score>>,
+    scores: Option<Arc<Scores>>,
     busy: Duration,
+}
+
+/// What all evaluations up to a version have said.
+pub(crate) struct Judged {
+    pub(crate) judgement: Judgement,
+    /// The best version so far, where it is kept.
+    pub(crate) best: Option<Version>,
 }
 
 /// Versions on their way to answering.
@@ -91,23 +71,29 @@ pub(crate) struct Evaluation {
     plan: Arc<Plan>,
     waiting: VecDeque<Version>,
     current: Option<Current>,
-    /// Versions deployed so far: the number of the current one.
+    /// Evaluations that are over: the number of the current one.
     number: u64,
+    /// Versions deployed so far.
+    deployments: u64,
     deployed: Option<Deployment>,
     judgement: Judgement,
+    /// The best version so far, where it is kept.
+    best: Option<Version>,
     /// Of the versions deployed, oldest first.
     files: VecDeque<PathBuf>,
 }
 
 impl Evaluation {
     /// Nothing judged yet, or what an earlier process has.
-    pub(crate) fn new(plan: Arc<Plan>, judgement: Judgement) -> Self {
+    pub(crate) fn new(plan: Arc<Plan>, judged: Judged) -> Self {
         Evaluation {
             plan,
-            judgement,
+            judgement: judged.judgement,
+            best: judged.best,
             waiting: VecDeque::new(),
             current: None,
             number: 0,
+            deployments: 0,
             deployed: None,
             files: VecDeque::new(),
         }
@@ -128,11 +114,23 @@ impl Evaluation {
     }
 
     /// What the evaluations have said of the versions up to `step`; none while one of them is on its way.
-    pub(crate) fn judged(&self, step: u64) -> Option<Judgement> {
-        let unscored = self.current.iter().filter(|current| current.score.is_none());
+    pub(crate) fn judged(&self, step: u64) -> Option<Judged> {
+        let unscored = self.current.iter().filter(|current| current.scores.is_none());
         let mut on_their_way = unscored.map(|current| &current.version).chain(&self.waiting);
         let is_over = on_their_way.all(|version| version.step > step);
-        is_over.then(|| self.judgement.clone())
+        is_over.then(|| Judged { judgement: self.judgement.clone(), best: self.best.clone() })
+    }
+
+    /// How much of the training is decided by now.
+    pub(crate) fn decided(&self) -> Decided {
+        self.judgement.decided(&self.plan)
+    }
+
+    /// Lets what an earlier process has deployed answer again: the best version, or the newest when it was evaluated.
+    pub(crate) fn resume(&mut self, newest: Version) {
+        let is_judged = self.judgement.last_step() == Some(newest.step);
+        let newest = (is_judged && !self.plan.keeps_best()).then_some(newest);
+        self.waiting.extend(self.best.clone().or(newest));
     }
 
     /// What the evaluations so far have said.
@@ -146,24 +144,24 @@ impl Evaluation {
 
     /// Begins the next evaluation when the held-out items are there.
     pub(crate) fn advance(&mut self, samples: &Samples, intake: &mut Intake<'_>) {
-        if self.current.is_some() || !samples.test_is_complete() {
+        if self.current.is_some() || !samples.held_out_are_complete() {
             return;
         }
         let Some(version) = self.waiting.pop_front() else { return };
-        let blocks = self.plan.test_blocks();
-        for block in 0..blocks {
-            intake.accept(id(StageKind::Evaluate), ItemId(self.number * blocks + block));
+        let count = self.plan.blocks();
+        for block in 0..count {
+            intake.accept(id(StageKind::Evaluate), ItemId(self.number * count + block));
         }
-        let scores = vec![const { None }; blocks as usize];
-        self.current = Some(Current { version, scores, score: None, busy: Duration::ZERO });
+        let blocks = vec![const { None }; count as usize];
+        self.current = Some(Current { version, blocks, scores: None, busy: Duration::ZERO });
     }
 
     pub(crate) fn block(&self, ordinal: u64, samples: &Samples) -> Block {
         let weights = self.current().version.weights.clone();
-        Block { weights, samples: samples.test_block(ordinal % self.plan.test_blocks()) }
+        Block { weights, samples: samples.block(ordinal % self.plan.blocks()) }
     }
 
-    /// Puts a block's score into its place; all together make a candidate.
+    /// Puts a block's score into its place; all together judge the version, and may make a candidate of it.
     pub(crate) fn scored(
         &mut self,
         ordinal: u64,
@@ -171,31 +169,62 @@ impl Evaluation {
         busy: Duration,
         intake: &mut Intake<'_>,
     ) {
-        let block = (ordinal % self.plan.test_blocks()) as usize;
-        let classes = self.plan.network.classes();
+        let block = (ordinal % self.plan.blocks()) as usize;
         let current = self.current.as_mut().expect("a score belongs to the current version");
-        current.scores[block] = Some(score);
+        current.blocks[block] = Some(score);
         current.busy += busy;
-        if current.scores.iter().all(Option::is_some) {
-            let mut total = Score::new(classes);
-            current.scores.iter().flatten().for_each(|score| total.merge(score));
-            let step = current.version.step;
-            // A resumed process deploys the last version again: it has been judged.
-            if self.judgement.last_step().is_none_or(|last| last < step) {
-                let epoch = self.plan.epoch_of(step.saturating_sub(1)) + 1;
-                let (loss, accuracy) = (total.mean_loss(), total.accuracy());
-                self.judgement.add(EvaluationPoint { step, epoch, loss, accuracy });
-            }
-            current.score = Some(Arc::new(total));
-            intake.accept(id(StageKind::Deploy), ItemId(self.number));
+        if !current.blocks.iter().all(Option::is_some) {
+            return;
         }
+        let (test, validation) = current.blocks.split_at(self.plan.test_blocks() as usize);
+        let total = |blocks: &[Option<Score>]| {
+            let mut total = Score::new(self.plan.network.classes());
+            blocks.iter().flatten().for_each(|score| total.merge(score));
+            total
+        };
+        let validation = (!validation.is_empty()).then(|| total(validation));
+        let scores = Arc::new(Scores { test: total(test), validation });
+        current.scores = Some(scores.clone());
+        if self.is_chosen(&scores) {
+            intake.accept(id(StageKind::Deploy), ItemId(self.deployments));
+        } else {
+            self.current = None;
+            self.number += 1;
+        }
+    }
+
+    /// Judges the current version, unless an earlier process has; true when it is to be deployed.
+    fn is_chosen(&mut self, scores: &Scores) -> bool {
+        let version = self.current().version.clone();
+        if self.judgement.last_step().is_some_and(|last| last >= version.step) {
+            return true;
+        }
+        let point = EvaluationPoint {
+            step: version.step,
+            epoch: self.plan.epoch_of(version.step.saturating_sub(1)) + 1,
+            loss: scores.test.mean_loss(),
+            accuracy: scores.test.accuracy(),
+            validation: scores.validation.as_ref().map(|score| ValidationPoint {
+                loss: score.mean_loss(),
+                accuracy: score.accuracy(),
+                f1: score.macro_average().f1,
+            }),
+        };
+        let is_best = self.judgement.add(point, self.plan.settings.train.validation.as_ref());
+        if !self.plan.keeps_best() {
+            return true;
+        }
+        if is_best {
+            self.best = Some(version);
+        }
+        is_best
     }
 
     pub(crate) fn candidate(&self) -> Candidate {
         let current = self.current();
-        let score = current.score.clone().expect("only a scored version is deployed");
+        let scores = current.scores.clone().expect("only a scored version is deployed");
         let retired = (self.files.len() >= FILES_KEPT).then(|| self.files[0].clone());
-        Candidate { model: self.model(), step: current.version.step, score, retired }
+        Candidate { model: self.model(), step: current.version.step, scores, retired }
     }
 
     /// The current version answers from now on.
@@ -207,19 +236,20 @@ impl Evaluation {
             self.files.pop_front();
         }
         self.files.push_back(file.clone());
-        let score = current.score.expect("only a scored version is deployed");
+        let scores = current.scores.expect("only a scored version is deployed");
         let step = current.version.step;
         let evaluation_busy = current.busy;
         self.deployed = Some(Deployment {
             model,
             step,
-            score,
+            scores,
             file,
             file_bytes,
             weights_sha256,
             evaluation_busy,
         });
         self.number += 1;
+        self.deployments += 1;
         intake.raise_limit(id(StageKind::Predict), super::NO_LIMIT);
     }
 
@@ -236,7 +266,7 @@ impl Evaluation {
             },
             class_names: self.plan.source.class_names().to_vec(),
             limits: settings.limits,
-            version: self.number + 1,
+            version: self.deployments + 1,
         })
     }
 

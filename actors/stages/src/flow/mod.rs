@@ -6,12 +6,14 @@
 mod checkpoints;
 mod comparison;
 mod evaluation;
+mod judgement;
 mod loss_curve;
 mod predictions;
 pub(crate) mod samples;
 mod training;
 
-pub(crate) use evaluation::{Deployment, Judgement};
+pub(crate) use evaluation::{Deployment, Judged, Version};
+pub(crate) use judgement::Judgement;
 pub(crate) use loss_curve::LossCurve;
 pub(crate) use predictions::Reply;
 
@@ -28,7 +30,7 @@ use evaluation::Evaluation;
 use planaria_kernel::{Done, ExitCause, Flow, Intake, ItemId, StageId};
 use predictions::Predictions;
 use samples::Samples;
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 use tokio::sync::watch;
 use training::{Published, Training};
 
@@ -71,11 +73,12 @@ pub(crate) fn id(kind: StageKind) -> StageId {
 impl PipelineFlow {
     /// The state before the first step, or after those that `resumed` knows of.
     pub(crate) fn new(plan: Arc<Plan>, resumed: Option<Resumed>) -> Self {
-        let (mut files, mut judgement) = Default::default();
+        let mut files = VecDeque::new();
+        let mut judged = Judged { judgement: Judgement::default(), best: None };
         let training = match resumed {
             None => Training::new(plan.clone()),
             Some(resumed) => {
-                (files, judgement) = (resumed.files, resumed.judgement);
+                (files, judged) = (resumed.files, resumed.judged);
                 let (step, losses) = (resumed.step, resumed.losses);
                 Training::resumed(plan.clone(), step, resumed.parameters, &resumed.planes, losses)
             }
@@ -83,7 +86,7 @@ impl PipelineFlow {
         PipelineFlow {
             samples: Samples::new(plan.clone()),
             checkpoints: Checkpoints::new(&plan, files),
-            evaluation: Evaluation::new(plan.clone(), judgement),
+            evaluation: Evaluation::new(plan.clone(), judged),
             training,
             predictions: Predictions::new(plan.settings.predict.capacity),
             comparison: Comparison::new(plan),
@@ -97,10 +100,7 @@ impl PipelineFlow {
     pub(crate) fn begin(&mut self, intake: &mut Intake<'_>) {
         self.predictions.begin(intake);
         self.training.begin(intake);
-        let version = self.training.version();
-        if self.evaluation.judgement().last_step() == Some(version.step) {
-            self.evaluation.request(version);
-        }
+        self.evaluation.resume(self.training.version());
         self.advance(intake);
     }
 
@@ -144,6 +144,7 @@ impl PipelineFlow {
         if self.draining || *self.progress.borrow() != Progress::Running {
             return;
         }
+        self.training.decide(self.evaluation.decided());
         let reach = self.training.reach(intake);
         self.samples.advance(reach, intake);
         self.training.advance(&self.samples, intake);

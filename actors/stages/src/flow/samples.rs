@@ -1,7 +1,8 @@
 //! The items of the source on their way to being samples: ingest, decode, preprocess; and the samples themselves.
 //!
-//! Ordinals: first the held-out items in the source's order, then the training items in the first epoch's order, so
-//! that training begins with the first batch's items while the others are still being read.
+//! Ordinals: first the held-out items (the test items in the source's order, then those of the training items that are
+//! set aside), then the other training items in the first epoch's order, so that training begins with the first batch's
+//! items while the others are still being read.
 
 use super::id;
 use crate::{decode::Raw, ingest::Address, kinds::StageKind, plan::Plan, preprocess::Decoded};
@@ -15,7 +16,7 @@ pub(crate) struct Sample {
     /// Of the source's shape.
     pub(crate) pixels: Arc<Pixels>,
     pub(crate) label: u8,
-    /// Its number in its split.
+    /// Its number in its split of the source.
     pub(crate) item: u64,
 }
 
@@ -47,7 +48,7 @@ pub(crate) struct Samples {
 
 impl Samples {
     pub(crate) fn new(plan: Arc<Plan>) -> Self {
-        let items = (plan.test_items + plan.train_items) as usize;
+        let items = (plan.held_out_items() + plan.train_items) as usize;
         Samples {
             first_order: plan.shuffle(0),
             admitted: 0,
@@ -70,7 +71,8 @@ impl Samples {
         follow(StageKind::Decode, StageKind::Preprocess, intake);
         let ingest = id(StageKind::Ingest);
         let room = intake.oldest_unfinished(ingest).0 + intake.mailbox(ingest);
-        let end = (self.places.len() as u64).min(room).min(self.plan.test_items + reach);
+        let reach = self.plan.held_out_items().saturating_add(reach);
+        let end = (self.places.len() as u64).min(room).min(reach);
         while self.admitted < end {
             intake.accept(ingest, ItemId(self.admitted));
             self.admitted += 1;
@@ -79,12 +81,15 @@ impl Samples {
 
     /// Where an ordinal lies in the source.
     pub(crate) fn address(&self, ordinal: u64) -> Address {
-        match ordinal.checked_sub(self.plan.test_items) {
-            None => Address { split: Split::Test, index: ordinal },
-            Some(position) => {
-                Address { split: Split::Train, index: self.first_order.item_at(position) }
-            }
-        }
+        let plan = &self.plan;
+        let Some(number) = ordinal.checked_sub(plan.test_items) else {
+            return Address { split: Split::Test, index: ordinal };
+        };
+        let index = match number.checked_sub(plan.validation_items) {
+            None => plan.validation_index(number),
+            Some(position) => plan.training_index(self.first_order.item_at(position)),
+        };
+        Address { split: Split::Train, index }
     }
 
     /// What an ordinal is called in the source.
@@ -136,28 +141,32 @@ impl Samples {
     }
 
     /// True once every held-out item is here or lost.
-    pub(crate) fn test_is_complete(&self) -> bool {
-        self.settled_below >= self.plan.test_items
+    pub(crate) fn held_out_are_complete(&self) -> bool {
+        self.settled_below >= self.plan.held_out_items()
     }
 
     /// How many training items, in the first epoch's order, are here or lost without a gap.
     pub(crate) fn train_settled(&self) -> u64 {
-        self.settled_below.saturating_sub(self.plan.test_items)
+        self.settled_below.saturating_sub(self.plan.held_out_items())
     }
 
     /// The training item at a position of the first epoch's order; none when it was lost.
     pub(crate) fn train_at(&self, position: u64) -> Option<&Arc<Sample>> {
-        self.at(self.plan.test_items + position)
+        self.at(self.plan.held_out_items() + position)
     }
 
-    /// The held-out items of a block that are not lost.
-    pub(crate) fn test_block(&self, block: u64) -> Vec<Arc<Sample>> {
-        let len = self.plan.settings.evaluate.block as u64;
-        let end = ((block + 1) * len).min(self.plan.test_items);
-        (block * len..end).filter_map(|ordinal| self.at(ordinal).cloned()).collect()
+    /// The items of a block of an evaluation that are not lost.
+    pub(crate) fn block(&self, block: u64) -> Vec<Arc<Sample>> {
+        let plan = &self.plan;
+        let len = plan.settings.evaluate.block as u64;
+        let (first, end) = match block.checked_sub(plan.test_blocks()) {
+            None => (block * len, plan.test_items),
+            Some(block) => (plan.test_items + block * len, plan.held_out_items()),
+        };
+        (first..end.min(first + len)).filter_map(|ordinal| self.at(ordinal).cloned()).collect()
     }
 
-    /// All held-out items that are not lost.
+    /// All test items that are not lost.
     pub(crate) fn test(&self) -> Vec<Arc<Sample>> {
         (0..self.plan.test_items).filter_map(|ordinal| self.at(ordinal).cloned()).collect()
     }

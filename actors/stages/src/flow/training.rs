@@ -3,7 +3,7 @@
 //! Ordinals: an item of augment is `epoch * usable + position`, of batch the step, of train `step * (G + S + 1) + part`: G
 //! gradient shards, then S slices of the update, then the publication.
 
-use super::{LossCurve, evaluation::Version, id, samples::Samples};
+use super::{LossCurve, evaluation::Version, id, judgement::Decided, samples::Samples};
 use crate::{
     augment::Original,
     batch::{Batch, Members, Variant},
@@ -32,6 +32,8 @@ pub(crate) struct Training {
     plan: Arc<Plan>,
     /// Steps that earlier processes have done.
     first_step: u64,
+    /// How much of it is decided: nothing of a step after is admitted.
+    decided: Decided,
     /// The next ordinal of augment to be admitted.
     next_variant: u64,
     /// Variants that wait for their batch; none when the item was lost.
@@ -98,6 +100,7 @@ impl Training {
         Training {
             slices: slices.collect(),
             first_step: step,
+            decided: Decided { steps: step, is_all: false },
             next_variant: step * plan.batch(),
             variants: BTreeMap::new(),
             gathered: BTreeMap::new(),
@@ -144,12 +147,21 @@ impl Training {
         TrainingProgress { step, first_step, loss: self.loss, milliseconds }
     }
 
+    /// What the evaluations so far have decided.
+    pub(crate) fn decide(&mut self, decided: Decided) {
+        self.decided = decided;
+    }
+
     pub(crate) fn is_done(&self) -> bool {
-        self.step == self.plan.steps()
+        self.decided.is_all && self.step == self.decided.steps
     }
 
     /// How many training items, in the first epoch's order, may be on their way: the bound on the stages before.
     pub(crate) fn reach(&self, intake: &Intake<'_>) -> u64 {
+        if self.is_done() {
+            // Whatever is still in the source is read to its end.
+            return u64::MAX;
+        }
         let ahead = intake.mailbox(id(StageKind::Preprocess));
         (self.step + intake.mailbox(id(StageKind::Batch)) + 1) * self.plan.batch() + ahead
     }
@@ -159,7 +171,7 @@ impl Training {
         let augment = id(StageKind::Augment);
         let near = self.step + intake.mailbox(id(StageKind::Batch));
         let room = intake.oldest_unfinished(augment).0 + intake.mailbox(augment);
-        let end = (near.min(self.plan.steps()) * self.plan.batch()).min(room);
+        let end = (near.min(self.decided.steps) * self.plan.batch()).min(room);
         while self.next_variant < end {
             let ordinal = self.next_variant;
             let (epoch, position) = self.epoch_and_position(ordinal);
