@@ -1,15 +1,17 @@
 //! What a person sees: messages and progress on stderr, answers on stdout.
 //!
-//! Views read copies (`Status`, `Report`) and know nothing of pools. `table` aligns, `explanation`,
-//! `status`, `outcome` and `predictions` are answers as text, `progress` follows a run, `sweep` many trainings.
+//! Views read copies (`Status`, `Report`) and know nothing of pools. `table` aligns, `curve` draws, `explanation`,
+//! `status`, `outcome` (with `scores`) and `predictions` are answers as text, `progress` follows a run, `sweep` many trainings.
 
 use std::io::{self, Write};
 
 pub mod table;
+pub mod curve;
 pub mod explanation;
 pub mod status;
 pub mod events;
 pub mod outcome;
+pub mod scores;
 pub mod predictions;
 pub mod progress;
 pub mod sweep;

@@ -1,6 +1,6 @@
 //! The end of a run for people: the network beside the classical models, and what it cost.
 
-use super::{bytes, count, counted, percent, table::Table};
+use super::{bytes, count, counted, percent, scores, table::Table};
 use crate::report::Report;
 use planaria_stages::ComparisonRow;
 
@@ -26,6 +26,8 @@ pub fn screen(report: &Report) -> String {
         lines.push(String::new());
         lines.extend(notes);
     }
+    lines.push(String::new());
+    lines.extend(scores::lines(&report.results));
     lines.push(String::new());
     lines.push(format!(
         "training  {} in {:.1} s, {} samples/s",

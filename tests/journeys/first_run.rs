@@ -11,7 +11,7 @@ use crate::{
 type Check = fn(&Value) -> bool;
 
 /// Every field of a report that later checks read, and what it is.
-const REPORT: [(&str, Check); 33] = [
+const REPORT: [(&str, Check); 39] = [
     ("/version", Value::is_string),
     ("/config_sha256", is_sha256),
     ("/seed", Value::is_u64),
@@ -19,6 +19,12 @@ const REPORT: [(&str, Check); 33] = [
     ("/test/accuracy", is_share),
     ("/test/loss", Value::is_f64),
     ("/test/confusion", is_ten_by_ten),
+    ("/test/top_five_accuracy", is_share),
+    ("/test/calibration_error", is_share),
+    ("/test/macro_average/f1", is_share),
+    ("/test/classes/9/precision", is_share),
+    ("/test/classes/9/recall", is_share),
+    ("/test/classes/9/support", Value::is_u64),
     ("/weights_sha256", is_sha256),
     ("/items/accepted", Value::is_u64),
     ("/items/committed", Value::is_u64),
@@ -75,7 +81,9 @@ fn trained() -> (World, String) {
 #[test]
 fn a_first_run_ends_with_a_table_a_report_and_a_model_that_needs_no_runtime() {
     let (world, table) = trained();
-    for text in ["tiny-cnn", "planaria", "logistic regression", "linfa", "random forest"] {
+    for text in
+        ["tiny-cnn", "planaria", "logistic regression", "linfa", "random forest", "taken for"]
+    {
         assert!(table.contains(text), "{text} is missing in:\n{table}");
     }
     let report = world.json("report.json");
