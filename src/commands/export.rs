@@ -18,7 +18,9 @@ pub(super) fn export(args: &ExportArgs) -> Result<(), CommandError> {
         return Err(CommandError::PrecisionOfFormat { path: args.out.clone() });
     }
     let measure = args.measure.as_deref().map(Measure::by_config).transpose()?;
-    let (network, file) = open(&args.model)?;
+    let (network, mut file) = open(&args.model)?;
+    // What is exported computes with floats.
+    file.metadata.remove(model_file::INT8);
     let parameters = &file.parameters;
     let wrong = |error| in_model(&args.model, error);
     let bytes = match format {

@@ -16,6 +16,11 @@ impl Measure {
         Ok(Measure(checked_config(config, &Overrides::default())?.pipeline))
     }
 
+    /// The items of the config, for this model.
+    pub(super) fn items(&self, model: &SavedModel) -> Result<ItemsOfConfig, CommandError> {
+        Ok(ItemsOfConfig::open(&self.0, model)?)
+    }
+
     /// Says how accurate both model files are, how large, and what is between them.
     pub(super) fn compare(&self, before: &Path, after: &Path) -> Result<(), CommandError> {
         let [before, after] = [before, after].map(|path| self.line(path));
@@ -30,7 +35,7 @@ impl Measure {
     /// What to say of one model, and its score.
     fn line(&self, path: &Path) -> Result<(String, Score), CommandError> {
         let model = SavedModel::open(path)?;
-        let score = ItemsOfConfig::open(&self.0, &model)?.score(&model)?;
+        let score = self.items(&model)?.score(&model)?;
         let bytes = std::fs::metadata(path).map_err(CommandError::Answer)?.len();
         let percent = 100.0 * score.accuracy();
         Ok((format!("{}: {bytes} bytes, {percent:.2} % right", path.display()), score))

@@ -28,6 +28,7 @@ mod status;
 mod predict;
 mod export;
 mod import;
+mod quantise;
 mod model_files;
 mod measure;
 mod kill;
@@ -97,6 +98,13 @@ pub enum CommandError {
     PrecisionOfFormat { path: PathBuf },
     #[error("cannot measure the models on the items of the config")]
     Measure(#[from] planaria_stages::MeasureError),
+    #[error(
+        "{path} computes with bytes already: name the model that it was made of",
+        path = path.display()
+    )]
+    Quantised { path: PathBuf },
+    #[error("cannot calibrate the model")]
+    Calibration(#[from] planaria_learn::CalibrationError),
     #[error("--out {path}: a model is a .safetensors file", path = path.display())]
     NoModelEnding { path: PathBuf },
     #[error(
@@ -126,6 +134,7 @@ impl CommandError {
             | CommandError::ModelEnding { .. }
             | CommandError::NoModelEnding { .. }
             | CommandError::PrecisionOfFormat { .. }
+            | CommandError::Quantised { .. }
             | CommandError::WhichNet { .. }
             | CommandError::Channels { .. }
             | CommandError::ReportPath { .. } => 2,
@@ -148,6 +157,7 @@ impl CommandError {
             | CommandError::ModelFile { .. }
             | CommandError::WriteModel(_)
             | CommandError::Measure(_)
+            | CommandError::Calibration(_)
             | CommandError::Pictures { .. }
             | CommandError::StillDraining { .. }
             | CommandError::Answer(_) => 1,
@@ -204,6 +214,7 @@ pub fn execute(cli: Cli) -> Result<(), CommandError> {
         Command::Predict(args) => predict::predict(&args),
         Command::Export(args) => export::export(&args),
         Command::Import(args) => import::import(&args),
+        Command::Quantise(args) => quantise::quantise(&args),
         Command::Kill(args) => kill::kill(&args),
         Command::Chaos(args) => chaos::chaos(&args),
         Command::Scale(args) => scale::scale(&args),

@@ -77,6 +77,42 @@ fn a_model_in_16_bits_is_half_as_large_and_says_what_that_costs() {
 }
 
 #[test]
+fn a_model_of_bytes_is_small_answers_alike_and_says_what_that_costs() {
+    let (world, model, _) = trained();
+    let out = "int8.safetensors";
+    let quantise = |model: &str, more: &[&str]| {
+        let args = ["quantise", model, "--calibrate", "config.toml"];
+        world.planaria(&[&args[..], more].concat())
+    };
+    let said = quantise(&model, &["--out", out]).with(0).out;
+    assert!(said.contains("calibrated on 500 items; with bytes compute layers"), "{said}");
+    assert!(said.contains("accuracy on 200 test items: "), "{said}");
+    let size = |name: &str| fs::metadata(world.path(name)).expect("it was written").len();
+    assert!(size(out) < size(&model) * 2 / 3);
+    let [floats, bytes] = [&model, out].map(|model| answer(&world, model));
+    assert_eq!(bytes["class"], floats["class"]);
+    assert_ne!(bytes["probabilities"], floats["probabilities"]);
+    assert_ne!(bytes["model"], floats["model"]);
+    let first = fs::read(world.path(out)).expect("it was written");
+    quantise(&model, &["--out", out]).with(0);
+    assert!(fs::read(world.path(out)).expect("it was written") == first, "the same bytes again");
+    // What is exported of it computes with floats.
+    world.planaria(&["export", out, "--out", "floats.safetensors"]).with(0);
+    assert_eq!(answer(&world, "floats.safetensors")["model"], bytes["model"]);
+    quantise(out, &["--out", "x.safetensors"]).with(2).says(&["computes with bytes already"]);
+    quantise(&model, &["--out", "x.onnx"]).with(2).says(&["a model is a .safetensors file"]);
+    let place = first.windows(4).position(|word| word == b"zero").expect("it says what is 0");
+    let mut damaged = first.clone();
+    damaged[place + 3] = b'a';
+    world.write("damaged.safetensors", damaged);
+    let predict = ["predict", "--model", "damaged.safetensors", "one.png"];
+    world
+        .planaria(&predict)
+        .with(1)
+        .says(&["metadata `int8` cannot be used", "quantise the model"]);
+}
+
+#[test]
 fn files_that_are_no_models_are_refused_with_what_is_wrong_with_them() {
     let (world, model, _) = trained();
     world.planaria(&["export", &model, "--out", "model.onnx"]).with(0);

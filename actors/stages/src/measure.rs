@@ -3,7 +3,7 @@
 use crate::{model::SavedModel, settings::PipelineSettings};
 use planaria_data::{Limits, Source, SourceError, Split, conform};
 use planaria_learn::{Score, Shape, ndarray::Array2};
-use std::{convert::Infallible, ops::Range};
+use std::convert::Infallible;
 
 /// How many items are read and predicted at once.
 const BLOCK: u64 = 64;
@@ -93,7 +93,7 @@ impl ItemsOfConfig {
         &self,
         model: &SavedModel,
         split: Split,
-        items: Range<u64>,
+        items: impl Iterator<Item = u64>,
     ) -> Result<Items, MeasureError> {
         let mut read = Items::default();
         for index in items {
@@ -107,6 +107,22 @@ impl ItemsOfConfig {
             read.labels.push(raw.label);
         }
         Ok(read)
+    }
+
+    /// At most `count` training items, as far apart as they can be: of every class, where classes
+    /// follow on one another.
+    ///
+    /// # Errors
+    /// When the source cannot be read, or no item can.
+    pub fn typical(&self, model: &SavedModel, count: u64) -> Result<Items, MeasureError> {
+        let len = self.len(Split::Train);
+        let count = count.min(len);
+        let place = |item: u64| (u128::from(item) * u128::from(len) / u128::from(count)) as u64;
+        let items = self.read(model, Split::Train, (0..count).map(place))?;
+        if items.labels.is_empty() {
+            return Err(MeasureError::NoItems { split: Split::Train });
+        }
+        Ok(items)
     }
 
     /// The score of the model on the test items.

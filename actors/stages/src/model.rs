@@ -54,6 +54,11 @@ impl Weights {
         Arc::new(Weights { parameters, predictor: OnceLock::new() })
     }
 
+    /// Weights whose predictor is there already.
+    fn ready(parameters: Vec<f32>, predictor: Predictor) -> Arc<Self> {
+        Arc::new(Weights { parameters: Arc::new(parameters), predictor: predictor.into() })
+    }
+
     /// These weights in `network`, ready to predict.
     pub(crate) fn predictor(&self, network: &Network) -> &Predictor {
         self.predictor.get_or_init(|| Predictor::new(network, &self.parameters))
@@ -245,16 +250,17 @@ impl SavedModel {
             return Err(OpenModelError::TooLarge { path, bytes: size, limit });
         }
         let bytes = std::fs::read(path).map_err(read)?;
-        let (network, file) = model_file::decode(&bytes)
-            .map_err(|source| OpenModelError::Model { path: path.to_owned(), source })?;
+        let unusable = |source| OpenModelError::Model { path: path.to_owned(), source };
+        let (network, file) = model_file::decode(&bytes).map_err(unusable)?;
         let preprocessing = preprocessing(&file.metadata, &network)
             .map_err(|reason| OpenModelError::Preprocessing { path: path.to_owned(), reason })?;
         let class_names = class_names(&file.metadata, &network)
             .map_err(|reason| OpenModelError::ClassNames { path: path.to_owned(), reason })?;
+        let predictor = Predictor::of_file(&network, &file).map_err(unusable)?;
         let network = Arc::new(network);
-        let workspace = network.prediction_workspace(1);
+        let workspace = predictor.workspace(1);
         let weights_sha256 = weights_sha256(&file.parameters);
-        let weights = Weights::new(Arc::new(file.parameters));
+        let weights = Weights::ready(file.parameters, predictor);
         let limits = Limits::default();
         let model = Model { network, weights, preprocessing, class_names, limits, version: 0 };
         Ok(SavedModel { model, workspace, weights_sha256, metadata: file.metadata })
@@ -275,6 +281,16 @@ impl SavedModel {
     /// The network with its weights, ready to predict.
     pub fn predictor(&self) -> &Predictor {
         self.model.weights.predictor(&self.model.network)
+    }
+
+    /// The network; its own plan is one of floats.
+    pub fn network(&self) -> &Network {
+        &self.model.network
+    }
+
+    /// The weights, laid out as [`Network::parameters`] says.
+    pub fn parameters(&self) -> &[f32] {
+        &self.model.weights.parameters
     }
 
     /// Appends the normalised numbers of a picture that has the network's size and channels.

@@ -3,6 +3,7 @@
 //! A value is what flows between two steps. A layer that maps makes a new one; a layer that works
 //! in place changes the current one, unless others read it, too: then it gets a copy.
 
+use crate::compute_kernels::quantised_packing::InputScale;
 use crate::layer::copy::Copy;
 use crate::layer::join::Join;
 use crate::layer::step::{InPlace, Layer, Layout, Tensor};
@@ -10,6 +11,7 @@ use crate::layer::{LayerSpec, pair::Pair};
 use crate::network::{LIMIT, ParameterSpec};
 use crate::plan::{PlannedStep, Work};
 use crate::shape::{Problem, Shape, ShapeError};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// How deep layers may stand in one another.
@@ -30,6 +32,8 @@ pub(crate) struct Value {
 pub(crate) struct Builder {
     /// For a plan that can go back; else only predictions are asked for.
     training: bool,
+    /// By place: layers that should compute with bytes, and have not been built yet.
+    pub(crate) input_scales: BTreeMap<String, InputScale>,
     /// The place of the current layer, such as `3.body.0`.
     path: String,
     kind: &'static str,
@@ -52,6 +56,7 @@ impl Builder {
         let current = Value { shape: input, slot: 0, image: input.places_and_channels() };
         let mut builder = Builder {
             training,
+            input_scales: BTreeMap::new(),
             path: String::new(),
             kind: "input",
             depth: 0,
@@ -69,6 +74,16 @@ impl Builder {
         }
         builder.lens.push(len);
         Ok(builder)
+    }
+
+    /// The same for predictions in which layers at these places may compute with bytes.
+    pub(crate) fn with_input_scales(self, input_scales: BTreeMap<String, InputScale>) -> Builder {
+        Builder { input_scales, ..self }
+    }
+
+    /// How the current layer should make bytes of its input; `None` if it should not.
+    pub(crate) fn take_input_scale(&mut self) -> Option<InputScale> {
+        self.input_scales.remove(&self.path)
     }
 
     /// Appends layers; returns the shape behind each, in the order in which they are asked for.

@@ -4,6 +4,7 @@
 //! into its weights: `(x W + b - mean) factor + bias = x (W factor) + ((b - mean) factor + bias)`.
 
 use crate::builder::Builder;
+use crate::compute_kernels::quantised_packing::InputScale;
 use crate::layer::LayerSpec;
 use crate::layer::batch_norm::BatchNorm;
 use crate::layer::concat::Concat;
@@ -13,12 +14,14 @@ use crate::layer::residual::Residual;
 use crate::network::ParameterSpec;
 use crate::plan::Plan;
 use crate::{Shape, ShapeError};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// How a net predicts: its steps, its tensors, and what these are made of.
 #[derive(Debug)]
 pub(crate) struct Folded {
     pub(crate) plan: Plan,
+    pub(crate) layers: Vec<LayerSpec>,
     pub(crate) tensors: Vec<ParameterSpec>,
     pieces: Vec<Piece>,
 }
@@ -48,12 +51,27 @@ impl Folded {
         layers: &[LayerSpec],
         tensors: &[ParameterSpec],
     ) -> Result<Folded, ShapeError> {
+        Ok(Folded::with_input_scales(input, layers, tensors, BTreeMap::new())?.0)
+    }
+
+    /// The same with layers that compute with bytes: those of the folded net at the places of
+    /// `scales`. What is left of `scales` belongs to no layer that could.
+    ///
+    /// # Errors
+    /// As [`Folded::new`].
+    pub(crate) fn with_input_scales(
+        input: Shape,
+        layers: &[LayerSpec],
+        tensors: &[ParameterSpec],
+        scales: BTreeMap<String, InputScale>,
+    ) -> Result<(Folded, BTreeMap<String, InputScale>), ShapeError> {
         let mut folding = Folding { tensors, pieces: Vec::new() };
         let layers = folding.layers("", layers);
-        let mut builder = Builder::new(input, false)?;
+        let mut builder = Builder::new(input, false)?.with_input_scales(scales);
         builder.layers(&layers)?;
         let plan = Plan::new(&mut builder);
-        Ok(Folded { plan, tensors: builder.parameters, pieces: folding.pieces })
+        let (tensors, pieces) = (builder.parameters, folding.pieces);
+        Ok((Folded { plan, layers, tensors, pieces }, builder.input_scales))
     }
 
     /// The folded net's parameters out of the net's.

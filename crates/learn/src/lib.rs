@@ -42,6 +42,7 @@ pub mod workspace;
 mod pass;
 mod fold;
 pub mod predictor;
+pub mod quantise;
 mod pulse;
 pub mod loss;
 pub mod initialise;
@@ -66,6 +67,7 @@ pub use optimiser::{
 };
 pub use predictor::Predictor;
 pub use presets::PRESETS;
+pub use quantise::{CalibrationError, Quantised};
 pub use score::Score;
 pub use shape::{Problem, Shape, ShapeError};
 pub use workspace::Workspace;

@@ -118,7 +118,7 @@ pub enum InputError {
 }
 
 /// A number that no plan of this process had before: workspaces remember whose they are.
-fn next_id() -> u64 {
+pub(crate) fn next_id() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }

@@ -17,11 +17,11 @@ use std::sync::Arc;
 pub struct Predictor {
     input: Shape,
     classes: usize,
-    isa: Isa,
+    pub(crate) isa: Isa,
     id: u64,
-    folded: Arc<Folded>,
-    parameters: Vec<f32>,
-    prepared: Vec<AlignedFloats>,
+    pub(crate) folded: Arc<Folded>,
+    pub(crate) parameters: Vec<f32>,
+    pub(crate) prepared: Vec<AlignedFloats>,
 }
 
 impl Predictor {
@@ -30,8 +30,18 @@ impl Predictor {
     /// # Panics
     /// When the parameters are not the net's.
     pub fn new(network: &Network, parameters: &[f32]) -> Predictor {
-        assert_eq!(parameters.len(), network.parameter_count(), "the parameters are the net's");
         let (folded, id) = network.prediction();
+        Predictor::of(folded, id, network, parameters)
+    }
+
+    /// As [`Predictor::new`], by a plan for predictions of the net, whose number is `id`.
+    pub(crate) fn of(
+        folded: Arc<Folded>,
+        id: u64,
+        network: &Network,
+        parameters: &[f32],
+    ) -> Predictor {
+        assert_eq!(parameters.len(), network.parameter_count(), "the parameters are the net's");
         let parameters = folded.parameters(parameters);
         let mut prepared = prepared(&folded.plan);
         let (plan, tensors) = (&folded.plan, &folded.tensors);

@@ -11,6 +11,7 @@ use super::conv2d_depthwise::Conv2dDepthwise;
 use super::conv2d_direct::Conv2dDirect;
 use super::conv2d_winograd::Conv2dWinograd;
 use super::pair::Pair;
+use super::quantised::QuantisedConv2d;
 use super::step::{Layout, Tensor};
 use crate::builder::Builder;
 use crate::compute_kernels::convolution::ConvSizes;
@@ -164,7 +165,10 @@ impl Build for Conv2d {
     fn build(&self, net: &mut Builder) -> Result<(), ShapeError> {
         let sizes = self.sizes(net, net.image(one())?)?;
         let output = Shape::Image { h: sizes.oh(), w: sizes.ow(), c: sizes.f };
-        if let Some(layer) = Conv2dWinograd::new(sizes, self.bias) {
+        let may_take_bytes = QuantisedConv2d::takes(sizes);
+        if let Some(by) = may_take_bytes.then(|| net.take_input_scale()).flatten() {
+            net.map(QuantisedConv2d::new(sizes, self.bias, by), output)
+        } else if let Some(layer) = Conv2dWinograd::new(sizes, self.bias) {
             net.map(layer, output)
         } else if let Some(layer) = Conv2dDepthwise::new(sizes, self.bias) {
             net.map(layer, output)

@@ -125,8 +125,10 @@ impl Layer for Conv2dWinograd {
     }
 
     fn pool_output(&mut self) -> bool {
-        self.pool = self.sizes.oh() > 1 && self.sizes.ow() > 1;
-        self.pool
+        // Only the first pooling is its own.
+        let will = !self.pool && self.sizes.oh() > 1 && self.sizes.ow() > 1;
+        self.pool |= will;
+        will
     }
 
     fn prepare(&self, isa: Isa, weights: Weights, training: bool, prepared: &mut [f32]) {
@@ -256,6 +258,15 @@ mod tests {
         let body = vec![convolution.into(), Relu {}.into(), MaxPool::example().into()];
         let block = Residual { body, shortcut: vec![MaxPool::example().into()] };
         check_layer(Shape::Image { h: 7, w: 6, c: 16 }, block.into());
+    }
+
+    #[test]
+    fn only_the_first_of_two_poolings_is_done_by_the_convolution() {
+        let convolution = Conv2d { padding: Pair::same(1), ..Conv2d::square(16, 3) };
+        let twice = [MaxPool::example().into(), MaxPool::example().into()];
+        let body = [vec![convolution.into()], twice.to_vec()].concat();
+        let block = Residual { body, shortcut: twice.to_vec() };
+        check_layer(Shape::Image { h: 8, w: 9, c: 16 }, block.into());
     }
 
     #[test]

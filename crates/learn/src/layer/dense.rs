@@ -5,6 +5,7 @@
 //! `U` in their order.
 
 use super::Build;
+use super::quantised::QuantisedDense;
 use super::step::{
     Backward, Layer, Layout, Memory, Own, Pass, Rows, Samples, SamplesMut, Tensor, slice, slice_mut,
 };
@@ -58,7 +59,10 @@ impl Build for Dense {
         let (places, c) = net.image_before();
         let layout = Layout::Dense { places, c };
         let plan = DensePlan { inputs, units, bias, layout, clamp: false };
-        net.map(plan, Shape::Features(units))
+        match net.take_input_scale() {
+            Some(by) => net.map(QuantisedDense { plan, by }, Shape::Features(units)),
+            None => net.map(plan, Shape::Features(units)),
+        }
     }
 }
 

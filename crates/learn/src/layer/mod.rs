@@ -40,6 +40,7 @@ pub mod flatten;
 pub mod residual;
 pub mod concat;
 pub mod embedding;
+pub(crate) mod quantised;
 pub(crate) mod smooth;
 pub(crate) mod copy;
 pub(crate) mod join;

@@ -2,17 +2,17 @@
 
 use super::layout::{in_file, shape_in_file};
 use super::{
-    HEADER_BYTES_MAX, LAYERS_MAX, ModelError, ModelFile, NET_KEY, Net, Precision, RANK_MAX,
+    HEADER_BYTES_MAX, LAYERS_MAX, ModelError, ModelFile, NET_KEY, Net, Precision, RANK_MAX, STEPS,
     check_finite,
 };
 use crate::{Network, ParameterSpec};
-use safetensors::SafeTensors;
+use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
 
 /// What PyTorch's batch normalisation counts beside its statistics: no parameter of a formula.
 const COUNTER: &str = ".num_batches_tracked";
 
-/// Reads a model; parameters of 16 bits become `f32`.
+/// Reads a model; parameters of 16 bits become `f32`, and so do those of bytes with their steps.
 ///
 /// # Errors
 /// When the bytes are anything but one finite tensor of the right shape for every parameter of the
@@ -41,8 +41,12 @@ pub fn decode_parameters(network: &Network, bytes: &[u8]) -> Result<Vec<f32>, Mo
     check_header(bytes)?;
     let tensors = SafeTensors::deserialize(bytes).map_err(ModelError::Format)?;
     let is_parameter = |name: &&&str| !name.ends_with(COUNTER);
+    let is_of_bytes = |spec: &&ParameterSpec| {
+        tensors.tensor(&spec.name).is_ok_and(|tensor| tensor.dtype() == Dtype::I8)
+    };
+    let steps = network.parameters().iter().filter(is_of_bytes).count();
     let (found, expected) =
-        (tensors.names().iter().filter(is_parameter).count(), network.parameters().len());
+        (tensors.names().iter().filter(is_parameter).count(), network.parameters().len() + steps);
     if found != expected {
         return Err(ModelError::TensorCount { found, expected });
     }
@@ -52,10 +56,10 @@ pub fn decode_parameters(network: &Network, bytes: &[u8]) -> Result<Vec<f32>, Mo
     }
     // Only now, when the file is known to hold them all, is memory taken for the parameters.
     let mut parameters = vec![0.0; network.parameter_count()];
-    for (spec, (precision, data)) in checked {
+    for (spec, data) in checked {
         let tensor = in_file(spec, spec.view_mut(&mut parameters));
         for (place, value) in tensor.into_iter().enumerate() {
-            *value = precision.read(data, place);
+            *value = data.read(place);
         }
         check_finite(&spec.name, &parameters[spec.offset..][..spec.len])?;
     }
@@ -74,21 +78,71 @@ fn check_header(bytes: &[u8]) -> Result<(), ModelError> {
     Ok(())
 }
 
-/// Type and bytes of a tensor that has the name, shape and length of the net's.
+/// The numbers of a tensor.
+enum Data<'a> {
+    /// One after the other.
+    Plain(Precision, &'a [u8]),
+    /// Of bytes: so many of each unit or filter, and the steps of all of them.
+    Bytes(usize, &'a [u8], &'a [u8]),
+}
+
+impl Data<'_> {
+    /// The number at `place`.
+    fn read(&self, place: usize) -> f32 {
+        match *self {
+            Data::Plain(precision, data) => precision.read(data, place),
+            Data::Bytes(len, data, steps) => {
+                f32::from(data[place] as i8) * Precision::F32.read(steps, place / len)
+            }
+        }
+    }
+}
+
+/// The numbers of a tensor that has the name, shape and length of the net's.
 fn checked_data<'a>(
     tensors: &SafeTensors<'a>,
     spec: &ParameterSpec,
-) -> Result<(Precision, &'a [u8]), ModelError> {
-    let name = spec.name.clone();
-    let Ok(tensor) = tensors.tensor(&name) else { return Err(ModelError::Missing { name }) };
-    let (expected, shape) = (shape_in_file(spec), tensor.shape());
-    if let Some(precision) = Precision::of(tensor.dtype()) {
-        let fits = shape == expected && tensor.data().len() == precision.size() * spec.len;
-        if fits && shape.len() <= RANK_MAX {
-            return Ok((precision, tensor.data()));
-        }
+) -> Result<Data<'a>, ModelError> {
+    let expected = shape_in_file(spec);
+    let (dtype, data) = tensor_data(tensors, &spec.name, &expected)?;
+    if let Some(precision) = Precision::of(dtype) {
+        return Ok(Data::Plain(precision, data));
     }
+    let units = expected.first().copied().unwrap_or(0);
+    if dtype != Dtype::I8 || expected.len() < 2 || units == 0 {
+        return Err(wrong(&spec.name, dtype, &expected, &expected));
+    }
+    let name = format!("{}{STEPS}", spec.name);
+    match tensor_data(tensors, &name, &[units])? {
+        (Dtype::F32, steps) => Ok(Data::Bytes(spec.len / units, data, steps)),
+        (found, _) => Err(wrong(&name, found, &[units], &[units])),
+    }
+}
+
+/// Type and bytes of the tensor of this name and shape.
+fn tensor_data<'a>(
+    tensors: &SafeTensors<'a>,
+    name: &str,
+    expected: &[usize],
+) -> Result<(Dtype, &'a [u8]), ModelError> {
+    let Ok(tensor) = tensors.tensor(name) else {
+        return Err(ModelError::Missing { name: name.to_owned() });
+    };
+    let (dtype, data, shape) = (tensor.dtype(), tensor.data(), tensor.shape());
+    let size = if dtype == Dtype::I8 { Some(1) } else { Precision::of(dtype).map(Precision::size) };
+    let len: usize = expected.iter().product();
+    if shape == expected
+        && shape.len() <= RANK_MAX
+        && size.map(|size| size * len) == Some(data.len())
+    {
+        return Ok((dtype, data));
+    }
+    Err(wrong(name, dtype, shape, expected))
+}
+
+/// A tensor of another type or shape than is needed.
+fn wrong(name: &str, dtype: Dtype, shape: &[usize], expected: &[usize]) -> ModelError {
     let shown = &shape[..shape.len().min(RANK_MAX)];
-    let found = format!("{:?} {shown:?}", tensor.dtype());
-    Err(ModelError::Tensor { name, found, expected: format!("F32 {expected:?}") })
+    let (name, found) = (name.to_owned(), format!("{dtype:?} {shown:?}"));
+    ModelError::Tensor { name, found, expected: format!("F32 {expected:?}") }
 }

@@ -40,15 +40,12 @@ pub fn encode_as(
     if found != expected {
         return Err(ModelError::ParameterCount { found, expected });
     }
-    let mut header = header(network, metadata, precision)?;
-    // The format wants the data aligned to eight bytes: the header ends in spaces.
-    header.resize(header.len().next_multiple_of(8), b' ');
-    if header.len() > HEADER_BYTES_MAX {
-        return Err(ModelError::HeaderTooLong { found: header.len() });
-    }
-    let mut bytes = Vec::with_capacity(8 + header.len() + precision.size() * parameters.len());
-    bytes.extend((header.len() as u64).to_le_bytes());
-    bytes.extend(header);
+    let dtype = precision.dtype();
+    let tensors = network.parameters().iter().map(|spec| {
+        let name = spec.name.clone();
+        FileLayout { name, dtype, shape: shape_in_file(spec), len: precision.size() * spec.len }
+    });
+    let mut bytes = begin(network, metadata, tensors)?;
     for spec in network.parameters() {
         let values = &parameters[spec.offset..][..spec.len];
         check_finite(&spec.name, values)?;
@@ -63,12 +60,44 @@ pub fn encode_as(
     Ok(bytes)
 }
 
-/// The header as JSON: metadata first, then the tensors in the order of their data.
+/// A tensor that a file is to hold.
+#[derive(Debug, Clone)]
+pub(super) struct FileLayout {
+    pub(super) name: String,
+    pub(super) dtype: &'static str,
+    pub(super) shape: Vec<usize>,
+    /// In bytes.
+    pub(super) len: usize,
+}
+
+/// A file up to the tensors' data, which are to follow in the order of `tensors`; there is room for
+/// them.
+///
+/// # Errors
+/// When the metadata cannot be kept.
+pub(super) fn begin(
+    network: &Network,
+    metadata: &BTreeMap<String, String>,
+    tensors: impl Iterator<Item = FileLayout>,
+) -> Result<Vec<u8>, ModelError> {
+    let (mut header, data) = header(network, metadata, tensors)?;
+    // The format wants the data aligned to eight bytes: the header ends in spaces.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    if header.len() > HEADER_BYTES_MAX {
+        return Err(ModelError::HeaderTooLong { found: header.len() });
+    }
+    let mut bytes = Vec::with_capacity(8 + header.len() + data);
+    bytes.extend((header.len() as u64).to_le_bytes());
+    bytes.extend(header);
+    Ok(bytes)
+}
+
+/// The header as JSON, metadata first, then the tensors; and how many bytes of data follow.
 fn header(
     network: &Network,
     metadata: &BTreeMap<String, String>,
-    precision: Precision,
-) -> Result<Vec<u8>, ModelError> {
+    tensors: impl Iterator<Item = FileLayout>,
+) -> Result<(Vec<u8>, usize), ModelError> {
     if metadata.contains_key(NET_KEY) {
         return Err(ModelError::ReservedKey);
     }
@@ -79,13 +108,13 @@ fn header(
         "{{\"__metadata__\":{}",
         serde_json::to_string(&metadata).map_err(ModelError::Net)?
     );
-    for spec in network.parameters() {
-        let data_offsets = [spec.offset, spec.offset + spec.len].map(|n| precision.size() * n);
-        let (dtype, shape) = (precision.dtype(), shape_in_file(spec));
-        let tensor = TensorHeader { dtype, shape, data_offsets };
+    let mut end = 0;
+    for FileLayout { name, dtype, shape, len } in tensors {
+        let tensor = TensorHeader { dtype, shape, data_offsets: [end, end + len] };
         let tensor = serde_json::to_string(&tensor).map_err(ModelError::Net)?;
-        text.push_str(&format!(",\"{}\":{tensor}", spec.name));
+        text.push_str(&format!(",\"{name}\":{tensor}"));
+        end += len;
     }
     text.push('}');
-    Ok(text.into_bytes())
+    Ok((text.into_bytes(), end))
 }

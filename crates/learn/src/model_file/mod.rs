@@ -5,7 +5,8 @@
 //! file's tensors as they are. Equal models give equal bytes: the header is written here, sorted,
 //! because the library's metadata is a hash map whose order changes from run to run.
 //!
-//! Parameters are `f32`; [`encode_as`] rounds them to 16 bits, and [`decode`] reads all three.
+//! Parameters are `f32`; [`encode_as`] rounds them to 16 bits, [`encode_quantised`] writes those of
+//! 8 bits, and [`decode`] reads them all.
 //!
 //! Reading distrusts every byte; what is accepted is exactly the tensors of the net in the
 //! metadata, and the counters that PyTorch's batch normalisation keeps beside them.
@@ -19,12 +20,14 @@ mod layout;
 mod tensors;
 mod precision;
 mod encode;
+mod bytes;
 mod decode;
 pub mod npy;
 mod zip;
 pub mod npz;
 pub mod onnx;
 
+pub use bytes::encode_quantised;
 pub use decode::{decode, decode_parameters};
 pub use encode::{encode, encode_as};
 pub use precision::Precision;
@@ -43,6 +46,10 @@ const RANK_MAX: usize = 8;
 const LAYERS_MAX: usize = 1_000;
 /// The metadata key that describes the net.
 const NET_KEY: &str = "net";
+/// The metadata key that says how layers make bytes of their inputs: that of a quantised net.
+pub const INT8: &str = "int8";
+/// What the name of a weight's tensor of steps ends in.
+const STEPS: &str = "_scale";
 
 /// What a file says beside its net.
 #[derive(Debug, Clone, PartialEq)]
@@ -132,6 +139,12 @@ pub enum ModelError {
         value: f32,
         /// The name of the precision.
         precision: &'static str,
+    },
+    /// The metadata say in no usable way how layers make bytes of their inputs.
+    #[error("metadata `int8` cannot be used ({reason}): quantise the model again")]
+    Int8 {
+        /// What is wrong.
+        reason: String,
     },
     /// The parameters are not the net's.
     #[error("{found} parameters for a net of {expected}")]
