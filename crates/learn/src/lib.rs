@@ -47,6 +47,7 @@ mod pulse;
 pub mod loss;
 pub mod initialise;
 pub mod gradient;
+pub mod shard_gradient;
 pub mod optimiser;
 pub mod score;
 pub mod model_file;
@@ -70,6 +71,7 @@ pub use presets::PRESETS;
 pub use quantise::{CalibrationError, Quantised};
 pub use score::Score;
 pub use shape::{Problem, Shape, ShapeError};
+pub use shard_gradient::ShardGradient;
 pub use workspace::Workspace;
 
 /// A line of a table: a name in a config, and what it stands for with its defaults.

@@ -7,12 +7,16 @@ use crate::Isa;
 use crate::compute_kernels::aligned::AlignedFloats;
 use crate::compute_kernels::elementwise;
 use crate::gradient::{Shard, ShardLoss};
-use crate::layer::step::{Backward, Draws, Pass, Rows, Weights, WeightsMut, slice, slice_mut};
+use crate::layer::step::{
+    Backward, Draws, Pass, Rows, Samples, Weights, WeightsMut, slice, slice_mut,
+};
 use crate::network::{Network, ParameterSpec};
 use crate::plan::{Plan, Work};
 use crate::pulse::{Beat, Stopped, with_pulse};
+use crate::shard_gradient::{Factors, ShardGradient};
 use crate::workspace::{Memory, Workspace};
 use ndarray::ArrayView2;
+use std::ops::Range;
 
 impl Network {
     /// Writes to `gradient` that of the sum of the samples' cross-entropies, multiplied by
@@ -37,28 +41,64 @@ impl Network {
         gradient: &mut [f32],
         pulse: &mut dyn FnMut() -> Result<(), E>,
     ) -> Result<ShardLoss, E> {
+        assert_eq!(gradient.len(), self.parameter_count(), "the gradient has the net's parameters");
+        self.pass(parameters, shard, workspace, (gradient, &mut []), pulse)
+    }
+
+    /// As [`Network::gradient`], to be summed by [`Network::sum_gradients`] or
+    /// [`Network::update_from_shards`].
+    ///
+    /// # Errors
+    /// As [`Network::gradient`].
+    ///
+    /// # Panics
+    /// As [`Network::gradient`], or when `gradient` is another net's or too small.
+    pub fn gradient_of_shard<E>(
+        &self,
+        parameters: &[f32],
+        shard: &Shard<'_>,
+        workspace: &mut Workspace,
+        gradient: &mut ShardGradient,
+        pulse: &mut dyn FnMut() -> Result<(), E>,
+    ) -> Result<ShardLoss, E> {
+        let count = self.parameter_count();
+        assert_eq!(gradient.numbers.len(), count, "the gradient has the net's parameters");
+        gradient.factors.iter_mut().for_each(Factors::clear);
+        let target = (&mut *gradient.numbers, &mut *gradient.factors);
+        self.pass(parameters, shard, workspace, target, pulse)
+    }
+
+    fn pass<E>(
+        &self,
+        parameters: &[f32],
+        shard: &Shard<'_>,
+        workspace: &mut Workspace,
+        (gradient, factors): (&mut [f32], &mut [Factors]),
+        pulse: &mut dyn FnMut() -> Result<(), E>,
+    ) -> Result<ShardLoss, E> {
         let samples = shard.targets.len();
         let images = self.input().rows_of(&shard.images);
         assert_eq!(images.nrows(), samples, "every label has an image");
         assert_eq!(shard.items.len(), samples, "every label has an item");
         assert!(shard.targets.fit(self.classes()), "labels are classes");
-        assert_eq!(gradient.len(), self.parameter_count(), "the gradient has the net's parameters");
         assert_eq!(parameters.len(), self.parameter_count(), "the parameters are the net's");
         workspace.check(self.id(), samples);
         let draws = Some(Draws { seed: shard.seed, epoch: shard.epoch, items: shard.items });
         let Workspace { prepared, memory, .. } = workspace;
+        let (plan, tensors, isa) = (self.plan(), self.parameters(), self.isa());
         if samples == 0 {
-            gradient.fill(0.0);
+            let has_factors = |at| factors.iter().any(|factors| factors.offset == at);
+            let whole = tensors.iter().filter(|spec| !has_factors(spec.offset));
+            whole.for_each(|spec| gradient[spec.range()].fill(0.0));
             return Ok(ShardLoss { loss_sum: 0.0, correct: 0 });
         }
-        let (plan, tensors, isa) = (self.plan(), self.parameters(), self.isa());
         prepare(plan, tensors, isa, parameters, true, prepared);
         with_pulse(pulse, |beat| {
             let mut run =
                 Run { plan, tensors, isa, parameters, prepared, draws, samples, memory, beat };
             run.forward(images)?;
             let loss = run.loss(shard);
-            run.backward(shard.share, gradient)?;
+            run.backward(shard.share, gradient, factors)?;
             Ok(loss)
         })
     }
@@ -159,7 +199,12 @@ impl Run<'_, '_> {
     }
 
     /// Goes back from the logits' gradient to that of all parameters.
-    fn backward(&mut self, share: f32, gradient: &mut [f32]) -> Result<(), Stopped> {
+    fn backward(
+        &mut self,
+        share: f32,
+        gradient: &mut [f32],
+        factors: &mut [Factors],
+    ) -> Result<(), Stopped> {
         for step in &self.plan.steps {
             if let Work::Map(layer) = &step.work {
                 layer.begin_backward(&mut self.memory.own[step.own]);
@@ -173,13 +218,13 @@ impl Run<'_, '_> {
         for segment in self.plan.segments.iter().rev() {
             if segment.whole_shard {
                 for step in segment.steps.clone().rev() {
-                    self.step_backward(step, 0, self.samples, gradient)?;
+                    self.step_backward(step, 0..self.samples, gradient, factors)?;
                 }
                 continue;
             }
             for sample in 0..self.samples {
                 for step in segment.steps.clone().rev() {
-                    self.step_backward(step, sample, 1, gradient)?;
+                    self.step_backward(step, sample..sample + 1, gradient, factors)?;
                 }
             }
         }
@@ -192,14 +237,15 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    /// Takes one step back over `count` samples from `first` on.
+    /// Takes one step back over some samples.
     fn step_backward(
         &mut self,
         number: usize,
-        first: usize,
-        count: usize,
+        members: Range<usize>,
         gradient: &mut [f32],
+        factors: &mut [Factors],
     ) -> Result<(), Stopped> {
+        let (first, count) = (members.start, members.len());
         let step = &self.plan.steps[number];
         if !self.plan.moves[step.y] {
             return Ok(());
@@ -228,7 +274,6 @@ impl Run<'_, '_> {
             }
             Work::Map(layer) => {
                 let x = slots[step.x].rows(first, count);
-                let dw = WeightsMut::new(tensors, gradient);
                 let (mut dx, dy) = match asked {
                     true => {
                         let (dx, dy) = gradients.two_mut(of_x, of_y, first, count);
@@ -236,6 +281,7 @@ impl Run<'_, '_> {
                     }
                     false => (None, gradients.rows_mut(of_y, first, count)),
                 };
+                let dw = weights_mut(tensors, gradient, factors, (first, x, dy.view()));
                 if let Some(dx) = dx.as_mut().filter(|_| plan.adds[number]) {
                     let mut part = spare.first_rows_mut(of_x.len, count);
                     let call = Backward { x, dy: dy.view(), dx: Some(part.view_mut()), dw };
@@ -250,5 +296,24 @@ impl Run<'_, '_> {
             }
         }
         self.beat.now()
+    }
+}
+
+/// Where a layer puts its gradient. Of a weight that has factors these are noted instead: what the
+/// layer read and the gradient of what it wrote, of samples from `first` on.
+fn weights_mut<'a>(
+    tensors: &'a [ParameterSpec],
+    gradient: &'a mut [f32],
+    factors: &mut [Factors],
+    (first, x, dy): (usize, Samples, Samples),
+) -> WeightsMut<'a> {
+    let dw = WeightsMut::new(tensors, gradient);
+    let offset = tensors.first().map(|spec| spec.offset);
+    match factors.iter_mut().find(|factors| Some(factors.offset) == offset) {
+        None => dw,
+        Some(factors) => {
+            factors.keep(first, x, dy);
+            dw.with_factors()
+        }
     }
 }

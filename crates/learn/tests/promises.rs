@@ -367,7 +367,6 @@ fn train(network: &Network, optimiser: Optimiser, schedule: &Schedule) -> (Score
         let step = step as u64 + 1;
         let slice = ParameterSlice {
             range: 0..count,
-            gradient: &sum,
             old: &parameters,
             old_state: &state,
             new: &mut new,
@@ -375,7 +374,7 @@ fn train(network: &Network, optimiser: Optimiser, schedule: &Schedule) -> (Score
         };
         let rate_factor = schedule.factor(step, 64, 16);
         let step = TrainingStep { number: step, rate_factor, gradient_norm: None };
-        network.update(&optimiser.into(), &step, slice);
+        network.update(&optimiser.into(), &step, &sum, slice);
         (parameters, state) = (new, new_state);
     }
     let (images, labels) = toy(200, 2);

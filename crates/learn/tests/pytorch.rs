@@ -164,7 +164,6 @@ fn four_steps_of_each_optimiser_are_those_of_pytorch() {
                 let (mut new, mut new_state) = (parameters.clone(), state.clone());
                 let slice = ParameterSlice {
                     range: 0..new.len(),
-                    gradient: &gradient,
                     old: &parameters,
                     old_state: &state,
                     new: &mut new,
@@ -172,7 +171,7 @@ fn four_steps_of_each_optimiser_are_those_of_pytorch() {
                 };
                 let number = step as u64 + 1;
                 let step = TrainingStep { number, rate_factor: 1.0, gradient_norm: None };
-                network.update(&optimiser.into(), &step, slice);
+                network.update(&optimiser.into(), &step, &gradient, slice);
                 (parameters, state) = (new, new_state);
             }
             let (_, expected) = read(&format!("{name}.{rule}.safetensors"));

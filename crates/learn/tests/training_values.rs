@@ -85,7 +85,6 @@ fn twenty_steps_of_each_optimiser_are_those_of_pytorch() {
             let (mut new, mut new_state) = (vec![f32::NAN; count], vec![f32::NAN; state.len()]);
             let slice = ParameterSlice {
                 range: 0..count,
-                gradient: &gradient,
                 old: &parameters,
                 old_state: &state,
                 new: &mut new,
@@ -93,7 +92,7 @@ fn twenty_steps_of_each_optimiser_are_those_of_pytorch() {
             };
             let rate_factor = schedule.factor(number, 20, 20);
             let step = TrainingStep { number, rate_factor, gradient_norm: Some(norm) };
-            network.update(&update, &step, slice);
+            network.update(&update, &step, &gradient, slice);
             (parameters, state) = (new, new_state);
         }
         let what = case["update"].to_string();

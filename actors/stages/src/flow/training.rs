@@ -14,6 +14,7 @@ use crate::{
     train::{GradientShard, GradientTask, TrainOutcome, TrainTask, UpdateTask, UpdatedSlice},
 };
 use planaria_kernel::{Intake, ItemId, intensity::Ms};
+use planaria_learn::ShardGradient;
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 /// Spare pieces of memory that are kept for the next step, of each kind.
@@ -46,7 +47,7 @@ pub(crate) struct Training {
     current: Option<Step>,
     parameters: Arc<Vec<f32>>,
     slices: Vec<Arc<UpdatedSlice>>,
-    spare_gradients: Vec<Vec<f32>>,
+    spare_gradients: Vec<ShardGradient>,
     spare_slices: Vec<UpdatedSlice>,
     spare_parameters: Vec<Vec<f32>>,
     loss: Option<f64>,
@@ -254,7 +255,7 @@ impl Training {
                 batch: self.batches[&self.step].clone(),
                 shard: part,
                 epoch: self.plan.epoch_of(self.step),
-                buffer: self.spare_gradients.pop().unwrap_or_default(),
+                buffer: self.spare_gradients.pop(),
             });
         }
         let slice = part - train.gradient_shards;

@@ -2,7 +2,7 @@
 
 use crate::{batch::Batch, plan::Plan};
 use planaria_kernel::{Pulse, WorkerError};
-use planaria_learn::{Shard, ShardLoss, Targets, Workspace};
+use planaria_learn::{Shard, ShardGradient, ShardLoss, Targets, Workspace};
 use std::sync::Arc;
 
 /// What a gradient is computed from.
@@ -12,13 +12,13 @@ pub(crate) struct GradientTask {
     pub(crate) batch: Arc<Batch>,
     pub(crate) shard: usize,
     pub(crate) epoch: u32,
-    /// Memory of an earlier gradient, to be written over; empty when there is none.
-    pub(crate) buffer: Vec<f32>,
+    /// Memory of an earlier gradient, to be written over, if there is one.
+    pub(crate) buffer: Option<ShardGradient>,
 }
 
 /// A shard's part of the batch's mean gradient.
 pub(crate) struct GradientShard {
-    pub(crate) gradient: Vec<f32>,
+    pub(crate) gradient: ShardGradient,
     pub(crate) loss: ShardLoss,
 }
 
@@ -28,17 +28,10 @@ pub(crate) fn compute(
     workspace: &mut Workspace,
     pulse: &Pulse,
 ) -> Result<GradientShard, WorkerError> {
-    let GradientTask { parameters, batch, shard, epoch, mut buffer } = task;
+    let GradientTask { parameters, batch, shard, epoch, buffer } = task;
     let members = batch.shard(shard, plan.settings.train.gradient_shards);
     let numbers = plan.network.input().len();
-    buffer.resize(plan.network.parameter_count(), 0.0);
-    if members.is_empty() {
-        buffer.fill(0.0);
-        return Ok(GradientShard {
-            gradient: buffer,
-            loss: ShardLoss { loss_sum: 0.0, correct: 0 },
-        });
-    }
+    let mut gradient = buffer.unwrap_or_else(|| plan.network.shard_gradient(workspace.batch()));
     let share = members.len() as f32 / batch.len() as f32;
     let images = &batch.images[members.start * numbers..members.end * numbers];
     let shard = Shard {
@@ -52,6 +45,7 @@ pub(crate) fn compute(
         share,
     };
     let mut beat = || pulse.beat();
-    let loss = plan.network.gradient(&parameters, &shard, workspace, &mut buffer, &mut beat)?;
-    Ok(GradientShard { gradient: buffer, loss })
+    let loss =
+        plan.network.gradient_of_shard(&parameters, &shard, workspace, &mut gradient, &mut beat)?;
+    Ok(GradientShard { gradient, loss })
 }

@@ -36,15 +36,13 @@ pub(crate) enum TrainOutcome {
 pub(crate) struct Train {
     plan: Arc<Plan>,
     workspace: Workspace,
-    /// The summed gradient of a slice.
-    sum: Vec<f32>,
 }
 
 impl Train {
     pub(crate) fn new(plan: Arc<Plan>) -> Self {
         let train = &plan.settings.train;
         let workspace = plan.network.workspace(train.batch.div_ceil(train.gradient_shards));
-        Train { plan, workspace, sum: Vec::new() }
+        Train { plan, workspace }
     }
 }
 
@@ -68,7 +66,7 @@ impl Stage for Train {
                 Ok(TrainOutcome::Gradient(shard))
             }
             TrainTask::Update(task) => {
-                let slice = update_slice::compute(&self.plan, task, &mut self.sum, pulse)?;
+                let slice = update_slice::compute(&self.plan, task, pulse)?;
                 Ok(TrainOutcome::Update(slice))
             }
             TrainTask::Publish(slices, mut parameters) => {

@@ -4,8 +4,9 @@
 //! It is written again here so that it is compiled with the vectors of each instruction set: a
 //! third of the time of the plain one.
 
+use super::arithmetic::Arithmetic;
 use super::vector::Vector;
-use super::{Isa, dispatch};
+use super::{Isa, compile, dispatch};
 
 /// Philox's multipliers and the steps of its key, as in `planaria_random::philox`.
 const MULTIPLIERS: [u64; 2] = [0xD251_1F53, 0xCD9E_8D57];
@@ -55,6 +56,46 @@ unsafe fn fill_kernel<V: Vector>(task: &mut Fill) {
         second[block] = counter[1];
         third[block] = counter[2];
         fourth[block] = counter[3];
+    }
+}
+
+/// Notes 1 for every number that stays, by 16 random bits each: the low halves of the words decide
+/// the first half of the numbers, the high halves the second. It stays when they are not below
+/// `threshold`.
+///
+/// # Panics
+/// When there are not two numbers a word (or one for the last).
+pub(crate) fn choose(isa: Isa, threshold: u16, words: &[u32], kept: &mut [u8]) {
+    assert_eq!(words.len(), kept.len().div_ceil(2), "a word decides two numbers");
+    let task = (threshold, words, kept);
+    compile!(isa, choose_kernel(task => (u16, &[u32], &mut [u8])));
+}
+
+#[inline(always)]
+fn choose_kernel<A: Arithmetic>((threshold, words, kept): (u16, &[u32], &mut [u8])) {
+    let (first, second) = kept.split_at_mut(words.len());
+    for (kept, &word) in first.iter_mut().zip(words) {
+        *kept = u8::from(word as u16 >= threshold);
+    }
+    for (kept, &word) in second.iter_mut().zip(words) {
+        *kept = u8::from((word >> 16) as u16 >= threshold);
+    }
+}
+
+/// Multiplies what stays by `scale`; the rest becomes zero.
+///
+/// # Panics
+/// When the lengths differ.
+pub(crate) fn keep(isa: Isa, scale: f32, kept: &[u8], values: &mut [f32]) {
+    assert_eq!(kept.len(), values.len(), "every number stays or goes");
+    let task = (scale, kept, values);
+    compile!(isa, keep_kernel(task => (f32, &[u8], &mut [f32])));
+}
+
+#[inline(always)]
+fn keep_kernel<A: Arithmetic>((scale, kept, values): (f32, &[u8], &mut [f32])) {
+    for (value, &kept) in values.iter_mut().zip(kept) {
+        *value = if kept == 0 { 0.0 } else { *value * scale };
     }
 }
 

@@ -25,10 +25,12 @@ pub(crate) struct Product<'a> {
     pub(crate) c: ArrayViewMut2<'a, f32>,
     /// Replaces negative results by zero (ReLU).
     pub(crate) clamp: bool,
-    /// What will be needed after this product: it is called into the cache on the way. Empty for
-    /// nothing.
-    pub(crate) ahead: &'a [f32],
+    /// What will be needed after this product: it is called into the cache on the way.
+    pub(crate) ahead: [&'a [f32]; STREAMS],
 }
+
+/// So many pieces of memory can be called into the cache at once.
+pub(crate) const STREAMS: usize = 3;
 
 impl<'a> Product<'a> {
     /// The product without ReLU, with nothing ahead.
@@ -38,7 +40,7 @@ impl<'a> Product<'a> {
         start: Start<'a>,
         c: ArrayViewMut2<'a, f32>,
     ) -> Self {
-        Product { a, b, start, c, clamp: false, ahead: &[] }
+        Product { a, b, start, c, clamp: false, ahead: [&[]; STREAMS] }
     }
 }
 
@@ -70,81 +72,126 @@ pub(crate) fn plain(a: ArrayView2<'_, f32>) -> ArrayView3<'_, f32> {
 /// # Panics
 /// When the shapes disagree, or rows of `b` or `c` are not contiguous.
 pub(crate) fn multiply(isa: Isa, product: Product) {
-    let Product { a, b, start, mut c, clamp, ahead } = product;
-    let (rows, outers, inners) = a.dim();
-    let (depth, columns) = b.dim();
-    assert!(outers * inners == depth, "every term of a sum has a row of the right matrix");
-    assert!(c.dim() == (rows, columns), "the target holds the product");
-    if rows == 0 || columns == 0 {
-        return;
-    }
-    // Steps along an axis of one element, or in an empty array, mean nothing.
-    assert!(
-        columns == 1 || (depth == 0 || b.strides()[1] == 1) && c.strides()[1] == 1,
-        "rows of the right matrix and of the target are contiguous"
-    );
-    let bias = match start {
-        Start::Bias(bias) => {
-            assert!(bias.len() >= columns, "there is a bias for every column");
-            bias.as_ptr()
-        }
-        Start::Zero | Start::Sum => std::ptr::null(),
-    };
-    let task = Task {
-        extent: Extent { rows, columns, outers, inners },
-        a: a.as_ptr(),
-        strides: [0, 1, 2].map(|axis| a.strides()[axis]),
-        b: b.as_ptr(),
-        b_stride: b.strides()[0],
-        bias,
-        sum: matches!(start, Start::Sum),
-        c_stride: c.strides()[0],
-        c: c.as_mut_ptr(),
-        clamp,
-        ahead: Cell::new(ahead.as_ptr()),
-        ahead_step: ahead.len() / (rows.div_ceil(6) * columns.div_ceil(64) * depth.max(1)),
-    };
-    // SAFETY: every element within the extent is one of a view, at the view's own strides; the
-    // columns of `b`, `c` and the bias were checked above. `c` is borrowed for writing.
+    let task = Task::new(product);
+    // SAFETY: the task's promise; its target is borrowed for writing until the call ends.
     unsafe { dispatch!(isa, product_kernel(&task => &Task)) }
 }
 
 /// How far the loops run: `rows` of `A` and `C`, `columns` of `B` and `C`, `outers * inners` terms
 /// of each sum.
 #[derive(Debug, Clone, Copy)]
-struct Extent {
-    rows: usize,
-    columns: usize,
-    outers: usize,
-    inners: usize,
+pub(super) struct Extent {
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) outers: usize,
+    pub(super) inners: usize,
 }
 
-/// The checked arguments of [`multiply`] as pointers.
-struct Task {
-    extent: Extent,
-    a: *const f32,
+/// The checked arguments of [`multiply`] as pointers: all elements within the extent may be read (of
+/// `a`, `b`, `bias`) and written (of `c`).
+pub(super) struct Task {
+    pub(super) extent: Extent,
+    pub(super) a: *const f32,
     /// Of a row, an outer and an inner step.
-    strides: [isize; 3],
-    b: *const f32,
-    b_stride: isize,
+    pub(super) strides: [isize; 3],
+    pub(super) b: *const f32,
+    pub(super) b_stride: isize,
     /// Null when there is none.
-    bias: *const f32,
-    sum: bool,
-    c: *mut f32,
-    c_stride: isize,
-    clamp: bool,
-    /// The next line to call into the cache.
-    ahead: Cell<*const f32>,
-    /// How much of `ahead` goes with each term of each tile's sums, in floats: about all of it in
-    /// the end; 0 for nothing.
-    ahead_step: usize,
+    pub(super) bias: *const f32,
+    pub(super) sum: bool,
+    pub(super) c: *mut f32,
+    pub(super) c_stride: isize,
+    pub(super) clamp: bool,
+    pub(super) ahead: Ahead,
+}
+
+impl Task {
+    /// # Panics
+    /// When the shapes disagree, or rows of `b` or `c` are not contiguous.
+    pub(super) fn new(product: Product) -> Task {
+        let Product { a, b, start, mut c, clamp, ahead } = product;
+        let (rows, outers, inners) = a.dim();
+        let (depth, columns) = b.dim();
+        assert!(outers * inners == depth, "every term of a sum has a row of the right matrix");
+        assert!(c.dim() == (rows, columns), "the target holds the product");
+        // Steps along an axis of one element, or in an empty array, mean nothing.
+        let [b_is_read, c_is_written] = [depth, rows].map(|len| len > 0 && columns > 1);
+        assert!(
+            (!b_is_read || b.strides()[1] == 1) && (!c_is_written || c.strides()[1] == 1),
+            "rows of the right matrix and of the target are contiguous"
+        );
+        let bias = match start {
+            Start::Bias(bias) => {
+                assert!(bias.len() >= columns, "there is a bias for every column");
+                bias.as_ptr()
+            }
+            Start::Zero | Start::Sum => std::ptr::null(),
+        };
+        // Every element within the extent is one of a view, at the view's own strides.
+        Task {
+            extent: Extent { rows, columns, outers, inners },
+            a: a.as_ptr(),
+            strides: [0, 1, 2].map(|axis| a.strides()[axis]),
+            b: b.as_ptr(),
+            b_stride: b.strides()[0],
+            bias,
+            sum: matches!(start, Start::Sum),
+            c_stride: c.strides()[0],
+            c: c.as_mut_ptr(),
+            clamp,
+            ahead: Ahead::new(ahead.map(|memory| (memory.as_ptr(), memory.len()))),
+        }
+    }
+}
+
+/// What is called into the cache during a product: about all of it, in equal steps, one of each
+/// piece with each term of each tile's sums.
+pub(super) struct Ahead {
+    /// How many floats each piece has.
+    lens: [usize; STREAMS],
+    /// The next lines.
+    next: Cell<[*const f32; STREAMS]>,
+    /// From line to line, in floats.
+    steps: Cell<[usize; STREAMS]>,
+}
+
+impl Ahead {
+    pub(super) fn new(pieces: [(*const f32, usize); STREAMS]) -> Self {
+        let (next, lens) = (pieces.map(|piece| piece.0), pieces.map(|piece| piece.1));
+        Ahead { lens, next: Cell::new(next), steps: Cell::new([0; STREAMS]) }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.lens == [0; STREAMS]
+    }
+
+    /// Spreads the pieces over so many terms.
+    fn spread(&self, terms: usize) {
+        self.steps.set(self.lens.map(|len| len.div_ceil(terms.max(1))));
+    }
+}
+
+/// How many tiles a product has.
+#[inline(always)]
+fn tiles<V: Vector>(rows: usize, columns: usize) -> usize {
+    let fours = if V::WIDE { columns / (4 * V::LANES) } else { 0 };
+    let rest = columns - fours * 4 * V::LANES;
+    let narrow = rest / (2 * V::LANES) + (rest % (2 * V::LANES)).div_ceil(V::LANES);
+    let tall = if V::WIDE { rows / 12 } else { 0 };
+    fours * rows.div_ceil(6) + narrow * (tall + (rows - 12 * tall).div_ceil(6))
 }
 
 /// # Safety
-/// The CPU has `V`; all elements within the extent may be read (of `a`, `b`, `bias`) and written
-/// (of `c`).
+/// The CPU has `V`; the promise of [`Task`] holds.
 #[inline(always)]
-unsafe fn product_kernel<V: Vector>(task: &Task) {
+pub(super) unsafe fn product_kernel<V: Vector>(task: &Task) {
+    let Extent { rows, outers, inners, .. } = task.extent;
+    if rows == 0 {
+        return;
+    }
+    if !task.ahead.is_empty() {
+        task.ahead.spread(tiles::<V>(rows, task.extent.columns) * outers * inners);
+    }
     let columns = task.extent.columns;
     let mut column = 0;
     // SAFETY: the panels lie side by side within `columns`; `rest` is what is left, less than a
@@ -224,7 +271,8 @@ unsafe fn tile<V: Vector, const MR: usize, const NR: usize, const PARTIAL: bool>
     unsafe {
         let mut sums = begin::<V, MR, NR, PARTIAL>(task, row, column, rest);
         let mut b = task.b.wrapping_add(column);
-        let mut ahead = task.ahead.get();
+        let (looks_ahead, steps) = (!task.ahead.is_empty(), task.ahead.steps.get());
+        let mut ahead = task.ahead.next.get();
         for outer in 0..outers {
             let mut a =
                 task.a.wrapping_offset(row as isize * row_stride + outer as isize * outer_stride);
@@ -233,9 +281,11 @@ unsafe fn tile<V: Vector, const MR: usize, const NR: usize, const PARTIAL: bool>
                 for j in 0..NR {
                     right[j] = get::<V, PARTIAL>(b.add(j * V::LANES), rest);
                 }
-                if task.ahead_step > 0 {
-                    V::prefetch(ahead);
-                    ahead = ahead.wrapping_add(task.ahead_step);
+                if looks_ahead {
+                    for stream in 0..STREAMS {
+                        V::prefetch(ahead[stream]);
+                        ahead[stream] = ahead[stream].wrapping_add(steps[stream]);
+                    }
                 }
                 for i in 0..MR {
                     let left = V::splat(*a.offset(i as isize * row_stride));
@@ -247,7 +297,7 @@ unsafe fn tile<V: Vector, const MR: usize, const NR: usize, const PARTIAL: bool>
                 b = b.wrapping_offset(task.b_stride);
             }
         }
-        task.ahead.set(ahead);
+        task.ahead.next.set(ahead);
         for i in 0..MR {
             let c = task.c.offset((row + i) as isize * task.c_stride).add(column);
             for j in 0..NR {

@@ -22,6 +22,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 pub(crate) mod matrix;
+pub(crate) mod planes;
 pub(crate) mod one_row;
 pub(crate) mod transpose;
 pub(crate) mod convolution;

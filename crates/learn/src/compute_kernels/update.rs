@@ -10,8 +10,9 @@
 //! slowly. Switching the CPU to flush them would do the same, but the language forbids its code to
 //! run in that mode; and a comparison gives the same bits on every CPU.
 
+use super::arithmetic::Arithmetic;
 use super::vector::Vector;
-use super::{Isa, dispatch};
+use super::{Isa, compile, dispatch};
 
 /// 2^-100: moments of this size move no weight (`epsilon` is 1e-8), and their products with `1 -
 /// beta` are normal numbers.
@@ -124,6 +125,17 @@ pub(crate) fn sum_of_squares(isa: Isa, values: &[f32]) -> f64 {
     // SAFETY: the kernel is written in safe code; the vector only names the instruction set.
     unsafe { dispatch!(isa, squares_kernel(&mut task => &mut Squares)) }
     task.sum
+}
+
+/// True when no number is infinite or none.
+pub(crate) fn all_finite(isa: Isa, values: &[f32]) -> bool {
+    compile!(isa, finite_kernel(values => &[f32]; bool))
+}
+
+#[inline(always)]
+fn finite_kernel<A: Arithmetic>(values: &[f32]) -> bool {
+    // Without a branch a number.
+    values.iter().fold(true, |sound, x| sound & x.is_finite())
 }
 
 /// The coefficient of [`average`].

@@ -21,8 +21,11 @@ use crate::Isa;
 use crate::compute_kernels::convolution::{self, ConvSizes};
 use crate::compute_kernels::elementwise;
 use crate::compute_kernels::matrix::{Product, Start, plain};
+use crate::compute_kernels::planes::Planes;
 use crate::pulse::Stopped;
-use ndarray::{ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3, IxDyn, ShapeBuilder, s};
+use ndarray::{
+    ArrayView2, ArrayView3, ArrayView4, ArrayViewMut2, ArrayViewMut3, IxDyn, ShapeBuilder, s,
+};
 
 /// The plan for images of one shape.
 #[derive(Debug)]
@@ -75,6 +78,27 @@ impl Conv2dDirect {
         if self.sizes.is_padded() { self.sizes.padded_len().next_multiple_of(16) } else { 0 }
     }
 
+    /// Computes the output `[OH, OW, F]` of the padded image `x`, when all pixels of a patch's row are
+    /// neighbours.
+    fn convolve_runs(
+        &self,
+        pass: &mut Pass,
+        x: &[f32],
+        y: ArrayViewMut3<f32>,
+    ) -> Result<(), Stopped> {
+        let ConvSizes { c, f, kernel: [kh, kw], stride, dilation, .. } = self.sizes;
+        let ([oh, ow], row) = ([self.sizes.oh(), self.sizes.ow()], self.sizes.padded_w() * c);
+        let weight = ArrayView2::from_shape((self.sizes.depth(), f), pass.weights.slice(0));
+        let weight = weight.expect("the weight has the layer's sizes");
+        let weights = weight.broadcast((oh, self.sizes.depth(), f));
+        let b = weights.expect("all rows have one weight");
+        let strides = (stride[0] * row, stride[1] * c, dilation[0] * row, 1);
+        let patches = ArrayView4::from_shape((oh, ow, kh, kw * c).strides(strides), x);
+        let a = patches.expect("every patch lies in the image");
+        let start = Start::bias(pass.weights.bias());
+        pass.multiply_planes(Planes { a, b, start, c: y, clamp: self.clamp })
+    }
+
     /// Computes row `row` of the output, `[OW, F]`, of the padded image `x`.
     fn convolve_row(
         &self,
@@ -84,16 +108,10 @@ impl Conv2dDirect {
         mut y: ArrayViewMut2<f32>,
     ) -> Result<(), Stopped> {
         let ConvSizes { c, f, kernel: [kh, _], stride, dilation, groups, .. } = self.sizes;
-        let (ow, padded_row) = (self.sizes.ow(), self.sizes.padded_w() * c);
+        let ow = self.sizes.ow();
         let ([len, runs], bias) = (self.run(), pass.weights.bias());
         let weight = ArrayView2::from_shape((self.sizes.depth(), f), pass.weights.slice(0));
         let weight = weight.expect("the weight has the layer's sizes");
-        if self.rows_are_runs() {
-            let strides = (stride[1] * c, dilation[0] * padded_row, 1);
-            let patches = view(&x[self.origin(row, [0, 0], 0)..], [ow, kh, len], strides);
-            let product = Product::new(patches, weight, Start::bias(bias), y);
-            return pass.multiply(Product { clamp: self.clamp, ..product });
-        }
         let group_f = self.sizes.group_f();
         for group in 0..groups {
             let filters = group * group_f..(group + 1) * group_f;
@@ -221,6 +239,10 @@ impl Layer for Conv2dDirect {
             let x = padded(self.sizes, slice(x), &mut own.scratch);
             let shape = (self.sizes.oh(), self.sizes.ow(), self.sizes.f);
             let mut y = y.into_shape_with_order(shape).expect("a row is an image");
+            if self.rows_are_runs() {
+                self.convolve_runs(pass, x, y)?;
+                continue;
+            }
             for (row, y) in y.outer_iter_mut().enumerate() {
                 self.convolve_row(pass, x, row, y)?;
             }

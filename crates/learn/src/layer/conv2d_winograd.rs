@@ -17,7 +17,8 @@ use super::step::{
     slice, slice_mut,
 };
 use crate::compute_kernels::convolution::ConvSizes;
-use crate::compute_kernels::matrix::{Product, Start, plain};
+use crate::compute_kernels::matrix::Start;
+use crate::compute_kernels::planes::Planes;
 use crate::compute_kernels::winograd::{self, Grid, POINTS};
 use crate::compute_kernels::winograd_pooled::{self, Pooled};
 use crate::compute_kernels::{Isa, elementwise, winograd_filters};
@@ -72,12 +73,10 @@ fn multiply_points(
     pass: &mut Pass,
     v: ArrayView3<f32>,
     u: ArrayView3<f32>,
-    mut m: ArrayViewMut3<f32>,
+    m: ArrayViewMut3<f32>,
 ) -> Result<(), Stopped> {
-    for ((v, u), m) in v.outer_iter().zip(u.outer_iter()).zip(m.outer_iter_mut()) {
-        pass.multiply(Product::new(plain(v), u, Start::Zero, m))?;
-    }
-    Ok(())
+    let a = v.insert_axis(Axis(2));
+    pass.multiply_planes(Planes { a, b: u, start: Start::Zero, c: m, clamp: false })
 }
 
 /// `dU[k] += V[k]^T M[k]` for every point, shapes as in [`multiply_points`].
@@ -85,12 +84,10 @@ fn add_filter_gradient(
     pass: &mut Pass,
     v: ArrayView3<f32>,
     m: ArrayView3<f32>,
-    mut du: ArrayViewMut3<f32>,
+    du: ArrayViewMut3<f32>,
 ) -> Result<(), Stopped> {
-    for ((v, m), du) in v.outer_iter().zip(m.outer_iter()).zip(du.outer_iter_mut()) {
-        pass.multiply(Product::new(plain(v.reversed_axes()), m, Start::Sum, du))?;
-    }
-    Ok(())
+    let a = v.permuted_axes([0, 2, 1]).insert_axis(Axis(2));
+    pass.multiply_planes(Planes { a, b: m, start: Start::Sum, c: du, clamp: false })
 }
 
 impl Layer for Conv2dWinograd {

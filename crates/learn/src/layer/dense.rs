@@ -105,6 +105,10 @@ impl Layer for DensePlan {
         true
     }
 
+    fn factors(&self) -> Option<[usize; 2]> {
+        Some([self.inputs, self.units])
+    }
+
     fn clamp_output(&mut self) -> bool {
         self.clamp = true;
         true
@@ -131,7 +135,7 @@ impl Layer for DensePlan {
             let start = if first == 0 { bias } else { Start::Sum };
             let clamp = self.clamp && end == self.inputs;
             let product = Product::new(x, w, start, y.view_mut());
-            pass.multiply(Product { clamp, ahead, ..product })?;
+            pass.multiply(Product { clamp, ahead: [ahead, &[], &[]], ..product })?;
         }
         Ok(())
     }
@@ -139,6 +143,7 @@ impl Layer for DensePlan {
     fn backward(&self, pass: &mut Pass, call: Backward, own: &mut Own) -> Result<(), Stopped> {
         let Backward { x, dy, mut dx, dw } = call;
         let w: ArrayView2<f32> = pass.weights.view(0);
+        let keeps_factors = dw.keeps_factors();
         let (mut dw, db): (ArrayViewMut2<f32>, _) = dw.weight_and_bias();
         db.fill(0.0);
         for dy in dy.outer_iter().filter(|_| self.bias) {
@@ -159,9 +164,12 @@ impl Layer for DensePlan {
                 let mut to = to.expect("the length is the shape's");
                 let product =
                     Product::new(plain(w), dy_transposed.view(), Start::Zero, to.view_mut());
-                pass.multiply(Product { ahead, ..product })?;
+                pass.multiply(Product { ahead: [ahead, &[], &[]], ..product })?;
                 let dx = dx.slice_mut(s![.., first..first + rows]);
                 transpose(pass.isa, to.slice(s![.., ..samples]), dx);
+            }
+            if keeps_factors {
+                continue;
             }
             let x_transposed = plain(x.slice_move(s![.., first..first + rows]).reversed_axes());
             let (_, from_first) = dw.view_mut().split_at(Axis(0), first);
@@ -169,7 +177,7 @@ impl Layer for DensePlan {
             let next = rows.min(later.nrows());
             let ahead = slice(later.slice(s![..next, ..]));
             let product = Product::new(x_transposed, dy, Start::Zero, dw);
-            pass.multiply(Product { ahead, ..product })?;
+            pass.multiply(Product { ahead: [ahead, &[], &[]], ..product })?;
         }
         Ok(())
     }

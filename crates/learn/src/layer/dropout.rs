@@ -9,11 +9,10 @@
 //! JMLR 15 (2014).
 
 use super::Build;
-use super::step::{InPlace, Memory, Own, Pass, Samples, SamplesMut, slice_mut};
+use super::step::{InPlace, Memory, Own, Pass, Samples, SamplesMut, slice, slice_mut};
 use crate::builder::Builder;
 use crate::compute_kernels::draws;
 use crate::shape::{Problem, ShapeError};
-use ndarray::{ArrayView1, ArrayViewMut1, Zip};
 use planaria_random::{Purpose, Stream};
 use serde::{Deserialize, Serialize};
 
@@ -82,36 +81,16 @@ impl InPlace for Switch {
                 Stream::new(draws.seed, Purpose::Dropout, draws.epoch, item).substream(self.number);
             let words = slice_mut(words.view_mut());
             draws::fill(pass.isa, [stream.next_u32(), stream.next_u32()], words);
-            self.draw(&words[..self.len.div_ceil(2)], slice_mut(saved.row_mut(sample)));
-            self.apply(saved.row(sample), y);
+            let kept = slice_mut(saved.row_mut(sample));
+            draws::choose(pass.isa, self.threshold, &words[..self.len.div_ceil(2)], kept);
+            draws::keep(pass.isa, self.scale, kept, slice_mut(y));
         }
     }
 
     fn backward(&self, pass: &mut Pass, _y: Samples, mut dy: SamplesMut, own: &mut Own) {
         for (sample, dy) in (pass.first..).zip(dy.outer_iter_mut()) {
-            self.apply(own.saved.row(sample), dy);
+            draws::keep(pass.isa, self.scale, slice(own.saved.row(sample)), slice_mut(dy));
         }
-    }
-}
-
-impl Switch {
-    /// Notes 1 for every number that stays: the low halves of the words decide the first half of
-    /// them, the high halves the second.
-    fn draw(&self, words: &[u32], kept: &mut [u8]) {
-        let (first, second) = kept.split_at_mut(words.len());
-        for (kept, &word) in first.iter_mut().zip(words) {
-            *kept = u8::from(word as u16 >= self.threshold);
-        }
-        for (kept, &word) in second.iter_mut().zip(words) {
-            *kept = u8::from((word >> 16) as u16 >= self.threshold);
-        }
-    }
-
-    /// Multiplies what stays by the scale; the rest becomes zero.
-    fn apply(&self, kept: ArrayView1<u8>, values: ArrayViewMut1<f32>) {
-        Zip::from(values).and(kept).for_each(|value, &kept| {
-            *value = if kept == 0 { 0.0 } else { *value * self.scale };
-        });
     }
 }
 

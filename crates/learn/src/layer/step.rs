@@ -9,7 +9,8 @@
 
 use crate::compute_kernels::Isa;
 use crate::compute_kernels::aligned::AlignedFloats;
-use crate::compute_kernels::matrix::{Product, multiply};
+use crate::compute_kernels::matrix::{Product, STREAMS, multiply};
+use crate::compute_kernels::planes::{self, Planes};
 use crate::network::{ParameterSpec, Role};
 use crate::pulse::{Beat, OPERATIONS, Stopped};
 use ndarray::{
@@ -178,6 +179,8 @@ pub(crate) struct WeightsMut<'a> {
     tensors: &'a [ParameterSpec],
     /// Those of the layer alone.
     gradient: &'a mut [f32],
+    /// See [`Layer::factors`].
+    keeps_factors: bool,
 }
 
 impl<'a> WeightsMut<'a> {
@@ -185,7 +188,17 @@ impl<'a> WeightsMut<'a> {
     pub(crate) fn new(tensors: &'a [ParameterSpec], gradient: &'a mut [f32]) -> Self {
         let begin = tensors.first().map_or(0, |spec| spec.offset);
         let end = tensors.last().map_or(0, |spec| spec.offset + spec.len);
-        WeightsMut { tensors, gradient: &mut gradient[begin..end] }
+        WeightsMut { tensors, gradient: &mut gradient[begin..end], keeps_factors: false }
+    }
+
+    /// The same without the first tensor's gradient: its factors are kept instead.
+    pub(crate) fn with_factors(self) -> Self {
+        WeightsMut { keeps_factors: true, ..self }
+    }
+
+    /// True when nobody asks for the first tensor's gradient.
+    pub(crate) fn keeps_factors(&self) -> bool {
+        self.keeps_factors
     }
 
     /// The first tensor with the axes that the layer knows it has, and the second's numbers, none
@@ -252,8 +265,33 @@ impl Pass<'_, '_> {
             let (a_now, a_later) = a.split_at(Axis(0), rows);
             let (c_now, c_later) = c.split_at(Axis(0), rows);
             multiply(self.isa, Product { a: a_now, b, start, c: c_now, clamp, ahead });
-            (a, c, ahead) = (a_later, c_later, &[]);
+            (a, c, ahead) = (a_later, c_later, [&[][..]; STREAMS]);
             self.beat.work(rows * row_operations)?;
+        }
+        Ok(())
+    }
+
+    /// Multiplies as `planes::multiply` does, so many planes at a time that the pulse is called in
+    /// between.
+    pub(crate) fn multiply_planes(&mut self, planes: Planes) -> Result<(), Stopped> {
+        let operations = planes.operations();
+        let turn = OPERATIONS / operations.max(1);
+        let Planes { mut a, mut b, start, mut c, clamp } = planes;
+        if turn == 0 {
+            // Large planes, row by row.
+            for ((a, b), c) in a.outer_iter().zip(b.outer_iter()).zip(c.outer_iter_mut()) {
+                self.multiply(Product { clamp, ..Product::new(a, b, start, c) })?;
+            }
+            return Ok(());
+        }
+        while !c.is_empty() {
+            let count = turn.min(c.dim().0);
+            let (a_now, a_later) = a.split_at(Axis(0), count);
+            let (b_now, b_later) = b.split_at(Axis(0), count);
+            let (c_now, c_later) = c.split_at(Axis(0), count);
+            planes::multiply(self.isa, Planes { a: a_now, b: b_now, start, c: c_now, clamp });
+            (a, b, c) = (a_later, b_later, c_later);
+            self.beat.work(count * operations)?;
         }
         Ok(())
     }
@@ -313,6 +351,12 @@ pub(crate) trait Layer: Debug + Send + Sync {
 
     /// The first place of a sample whose number the layer cannot take, if it reads the net's input.
     fn refused(&self, _x: &[f32]) -> Option<Refused> {
+        None
+    }
+
+    /// The axes `[D, U]` of the first tensor, when its gradient is `X^T dY` of all that `backward`
+    /// gets: then a pass may keep these two instead of their product.
+    fn factors(&self) -> Option<[usize; 2]> {
         None
     }
 

@@ -52,14 +52,13 @@ fn step(
         let mut new_part = vec![9.0; part.len()];
         let slice = ParameterSlice {
             range: range.clone(),
-            gradient: &gradient[range.clone()],
             old: &old[range.clone()],
             old_state: &part,
             new: &mut new[range.clone()],
             new_state: &mut new_part,
         };
         let step = TrainingStep { number, rate_factor: 0.5, gradient_norm };
-        network.update(update, &step, slice);
+        network.update(update, &step, &gradient[range.clone()], slice);
         for i in 0..blocks {
             let block = &new_part[i * range.len()..][..range.len()];
             new_state[i * len..][range.clone()].copy_from_slice(block);

@@ -2,13 +2,18 @@
 
 use super::{Optimiser, Stride};
 use crate::compute_kernels::update::{self as kernels, Slices};
-use crate::{Network, ParameterSpec, Role};
+use crate::shard_gradient::Needed;
+use crate::{Isa, Network, ParameterSpec, Role, ShardGradient};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// Numbers whose squares are summed at a time. Slices end where a block ends, so that the norm of
 /// a gradient is the same for any number of slices.
 pub const NORM_BLOCK: usize = 4096;
+
+/// Numbers of a gradient that are summed at a time: with what a step reads and writes of them they
+/// fit into the first two caches.
+const BLOCK: usize = 6144;
 
 /// How a training moves the parameters of a net.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,8 +59,6 @@ pub struct TrainingStep {
 pub struct ParameterSlice<'a> {
     /// Which of the flat parameters these are.
     pub range: Range<usize>,
-    /// The sum of the shards' gradients, of these parameters alone.
-    pub gradient: &'a [f32],
     /// The parameters before the step.
     pub old: &'a [f32],
     /// What is remembered of the step before, all zeros at first: block after block of this range,
@@ -146,38 +149,133 @@ pub fn gradient_norm(squares: impl IntoIterator<Item = f64>) -> f64 {
     squares.into_iter().sum::<f64>().sqrt()
 }
 
+impl ParameterSlice<'_> {
+    /// # Panics
+    /// When lengths disagree, or the step's number is 0.
+    fn check(&self, update: &Update, step: &TrainingStep) {
+        let len = self.range.len();
+        let state_len = len * update.state_len_per_parameter();
+        assert!(step.number > 0, "steps count from 1");
+        assert!([self.old.len(), self.new.len()] == [len; 2], "a slice has {len} numbers");
+        let found = [self.old_state.len(), self.new_state.len()];
+        assert!(found == [state_len; 2], "its state has {state_len}");
+    }
+
+    /// All memory that [`ParameterSlice::part`] gives.
+    fn memory(&self, moments: usize, part: Range<usize>) -> Needed<'_> {
+        let moment = |number: usize, state: &'_ [f32]| -> Range<usize> {
+            let begin = (number * self.range.len() + part.start).min(state.len());
+            if number < moments { begin..begin + part.len() } else { 0..0 }
+        };
+        let (old, new) = (self.old_state, &*self.new_state);
+        Needed {
+            read: [&self.old[part.clone()], &old[moment(0, old)], &old[moment(1, old)]],
+            written: [&self.new[part.clone()], &new[moment(0, new)], &new[moment(1, new)]],
+        }
+    }
+
+    /// What a rule with so many moments reads and writes for the numbers `part` of the slice.
+    fn part<'s>(
+        &'s mut self,
+        moments: usize,
+        part: Range<usize>,
+        gradient: &'s [f32],
+    ) -> Slices<'s> {
+        let one = self.range.len() * moments.min(1);
+        let (old_m, old_v) = self.old_state.split_at(one);
+        let (new_m, new_v) = self.new_state.split_at_mut(one);
+        // A moment that is not kept is nothing.
+        let kept = |moment: usize| if moment < moments { part.clone() } else { 0..0 };
+        Slices {
+            gradient,
+            old: &self.old[part.clone()],
+            old_state: [&old_m[kept(0)], &old_v[kept(1)]],
+            new: &mut self.new[part.clone()],
+            new_state: [&mut new_m[kept(0)], &mut new_v[kept(1)]],
+        }
+    }
+}
+
 impl Network {
-    /// Makes the next parameters and state of a slice, bit by bit the same for any slices.
+    /// Makes the next parameters and state of a slice from the sum of the shards' gradients, of
+    /// these parameters alone; bit by bit the same for any slices.
     ///
     /// # Panics
     /// When lengths disagree, the step's number is 0, or an update that clips gets no norm.
-    pub fn update(&self, update: &Update, step: &TrainingStep, slice: ParameterSlice<'_>) {
-        let ParameterSlice { range, gradient, old, old_state, new, new_state } = slice;
-        let (len, moments) = (range.len(), update.optimiser.state_len_per_parameter());
-        let state_len = len * update.state_len_per_parameter();
-        assert!(step.number > 0, "steps count from 1");
-        assert!([gradient.len(), old.len(), new.len()] == [len; 3], "a slice has {len} numbers");
-        assert!([old_state.len(), new_state.len()] == [state_len; 2], "its state has {state_len}");
-        let (old_moments, old_average) = old_state.split_at(len * moments);
-        let (new_moments, new_average) = new_state.split_at_mut(len * moments);
-        let (old_m, old_v) = old_moments.split_at(len * moments.min(1));
-        let (new_m, new_v) = new_moments.split_at_mut(len * moments.min(1));
-        for (spec, part) in self.parts(range) {
-            // A moment that is not kept is nothing.
-            let (m, v) = (moment(&part, old_m), moment(&part, old_v));
-            let slices = Slices {
-                gradient: &gradient[part.clone()],
-                old: &old[part.clone()],
-                old_state: [&old_m[m.clone()], &old_v[v.clone()]],
-                new: &mut new[part],
-                new_state: [&mut new_m[m], &mut new_v[v]],
-            };
+    pub fn update(
+        &self,
+        update: &Update,
+        step: &TrainingStep,
+        gradient: &[f32],
+        mut slice: ParameterSlice<'_>,
+    ) {
+        slice.check(update, step);
+        assert_eq!(gradient.len(), slice.range.len(), "every parameter has its gradient");
+        let moments = update.optimiser.state_len_per_parameter();
+        for (spec, part) in self.parts(slice.range.clone()) {
+            let slices = slice.part(moments, part.clone(), &gradient[part]);
             self.move_tensor(update, step, spec, slices);
         }
-        match update.ema {
-            None => {}
-            Some(_) if step.number == 1 => new_average.copy_from_slice(new),
-            Some(ema) => kernels::average(self.isa(), 1.0 - ema, new, old_average, new_average),
+        self.average(update, step, slice);
+    }
+
+    /// Sums the shards' gradients and makes the next parameters and state of a slice, block by
+    /// block: what was summed is used while it is in the cache. The bits are those of
+    /// [`Network::sum_gradients`] and [`Network::update`]. Returns the first of the flat parameters
+    /// whose gradient, or whose new value, is infinite or no number.
+    ///
+    /// # Errors
+    /// The error of `pulse`, which is called at every block, some microseconds of work; the slice
+    /// then holds garbage.
+    ///
+    /// # Panics
+    /// As [`Network::update`] and [`Network::sum_gradients`].
+    pub fn update_from_shards<E>(
+        &self,
+        update: &Update,
+        step: &TrainingStep,
+        shards: &[&ShardGradient],
+        mut slice: ParameterSlice<'_>,
+        pulse: &mut dyn FnMut() -> Result<(), E>,
+    ) -> Result<Option<usize>, E> {
+        slice.check(update, step);
+        let (start, mut not_finite) = (slice.range.start, None);
+        let moments = update.optimiser.state_len_per_parameter();
+        let mut sum = [0.0; BLOCK];
+        for (spec, part) in self.parts(slice.range.clone()) {
+            let tensor_at = start as isize - spec.offset as isize;
+            let end = part.end;
+            let mut at = part.start;
+            while at < end {
+                pulse()?;
+                let len = to_border(spec, (at as isize + tensor_at) as usize).min(end - at);
+                let (block, gradient) = (at..at + len, &mut sum[..len]);
+                let needed = slice.memory(moments, block.clone());
+                self.sum_range(shards, start + at..start + at + len, gradient, needed);
+                let slices = slice.part(moments, block.clone(), gradient);
+                self.move_tensor(update, step, spec, slices);
+                if not_finite.is_none() {
+                    let found = first_not_finite(self.isa(), gradient);
+                    let new = &slice.new[block];
+                    let found = found.or_else(|| first_not_finite(self.isa(), new));
+                    not_finite = found.map(|place| start + at + place);
+                }
+                at += len;
+            }
+        }
+        self.average(update, step, slice);
+        Ok(not_finite)
+    }
+
+    /// Keeps the average of the weights, if one is kept.
+    fn average(&self, update: &Update, step: &TrainingStep, slice: ParameterSlice<'_>) {
+        let Some(ema) = update.ema else { return };
+        let ParameterSlice { range, old_state, new, new_state, .. } = slice;
+        let moments = range.len() * update.optimiser.state_len_per_parameter();
+        let (old, average) = (&old_state[moments..], &mut new_state[moments..]);
+        match step.number {
+            1 => average.copy_from_slice(new),
+            _ => kernels::average(self.isa(), 1.0 - ema, new, old, average),
         }
     }
 
@@ -233,7 +331,10 @@ impl Network {
     }
 
     /// The tensors in a range of the flat parameters, and where in the range each lies.
-    fn parts(&self, range: Range<usize>) -> impl Iterator<Item = (&ParameterSpec, Range<usize>)> {
+    pub(crate) fn parts(
+        &self,
+        range: Range<usize>,
+    ) -> impl Iterator<Item = (&ParameterSpec, Range<usize>)> {
         let specs = self.parameters();
         let first = specs.partition_point(|spec| spec.offset + spec.len <= range.start);
         let within = specs[first..].iter().take_while(move |spec| spec.offset < range.end);
@@ -245,7 +346,21 @@ impl Network {
     }
 }
 
-/// Where the numbers of `part` lie in a block of moments: nowhere in one that is not kept.
-fn moment(part: &Range<usize>, block: &[f32]) -> Range<usize> {
-    if block.is_empty() { 0..0 } else { part.clone() }
+/// How many numbers of the tensor lie between number `at` and the end of its block: whole rows where
+/// they fit, since rows are what products are made of.
+fn to_border(spec: &ParameterSpec, at: usize) -> usize {
+    let row = spec.shape.last().copied().unwrap_or(1).max(1);
+    // Whole tiles of twelve rows, where so many fit.
+    let rows = (BLOCK / row).max(1);
+    let rows = if rows > 12 { rows / 12 * 12 } else { rows };
+    let block = (rows * row).min(BLOCK);
+    block - at % block
+}
+
+/// The place of the first number that is infinite or none.
+fn first_not_finite(isa: Isa, numbers: &[f32]) -> Option<usize> {
+    if kernels::all_finite(isa, numbers) {
+        return None;
+    }
+    numbers.iter().position(|x| !x.is_finite())
 }
