@@ -14,7 +14,7 @@ use planaria_learn::layer::{
     max_pool::MaxPool, relu::Relu, residual::Residual,
 };
 use planaria_learn::model_file::{self, Packing, npy::Npy, npz, onnx};
-use planaria_learn::{LayerSpec, Network, Shape};
+use planaria_learn::{LayerSpec, Network, Predictor, Quantised, Shape};
 use planaria_random::{Purpose, Stream};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -45,6 +45,17 @@ fn network() -> Network {
         Dense::new(2).into(),
     ];
     Network::new(Shape::Image { h: 6, w: 7, c: 1 }, &layers).unwrap()
+}
+
+/// The file of a quantised net.
+fn of_bytes() -> Vec<u8> {
+    let layers = [Dense::new(16).into(), Relu {}.into(), Dense::new(2).into()];
+    let network = Network::new(Shape::Features(64), &layers).unwrap();
+    let (parameters, samples) = (network.initial_parameters(1), [0.5; 64]);
+    let samples = network.input().samples(&samples);
+    let mut go_on = || Ok::<(), ()>(());
+    let net = Quantised::calibrate(&network, &parameters, samples, &mut go_on).unwrap().unwrap();
+    model_file::encode_quantised(&net, &BTreeMap::new()).unwrap()
 }
 
 fn stored(endings: &[&str]) -> Vec<Vec<u8>> {
@@ -88,6 +99,16 @@ fn readers() -> Vec<Reader> {
             name: "safetensors for a known net",
             files: vec![safetensors],
             read: |bytes| is_whole(model_file::decode_parameters(&self::network(), bytes)),
+        },
+        Reader {
+            name: "safetensors of bytes",
+            files: vec![of_bytes()],
+            read: |bytes| {
+                model_file::decode(bytes).is_ok_and(|(network, file)| {
+                    assert_whole(&network, &file.parameters);
+                    Predictor::of_file(&network, &file).is_ok()
+                })
+            },
         },
         Reader {
             name: "npy",
