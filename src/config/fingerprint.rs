@@ -42,9 +42,13 @@ pub fn canonical(settings: &PipelineSettings) -> String {
         line("baselines", &(&settings.baselines.models, settings.baselines.train_rows)),
         line("predict", &(settings.predict.invert, settings.predict.fit)),
     ];
-    // A config without it means what it has always meant.
-    let validation = train.validation.map(|validation| line("validation", &validation));
-    lines.into_iter().chain(validation).collect()
+    // A config without these means what it has always meant.
+    let later = [
+        train.validation.map(|validation| line("validation", &validation)),
+        train.balance_classes.then(|| line("class_weights", &"balanced")),
+        train.from.as_ref().map(|from| line("from", &from.new)),
+    ];
+    lines.into_iter().chain(later.into_iter().flatten()).collect()
 }
 
 /// A group and its values as JSON; fields come in the order of their declaration.

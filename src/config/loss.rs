@@ -8,15 +8,14 @@ use planaria_stages::settings::TrainSettings;
 
 use super::section::{Reading, Section};
 
-/// Reads `[train.loss]`.
-pub(super) fn read(mut section: Section<'_>) -> Loss {
+/// Reads `[train.loss]`: the loss, and whether its class weights are to come from the data.
+pub(super) fn read(mut section: Section<'_>) -> (Loss, bool) {
+    let is_balanced = section.is_text("class_weights");
     let kind: fn() -> Loss = Loss::default;
     let loss = match section.choice("kind", kind, &LOSSES)() {
         Loss::CrossEntropy(CrossEntropy { .. }) => Loss::CrossEntropy(CrossEntropy {
             label_smoothing: section.real("label_smoothing", 0.0, 0.0..=1.0) as f32,
-            class_weights: section
-                .reals("class_weights", 1e-6..=1e6)
-                .map(|weights| weights.into_iter().map(|weight| weight as f32).collect()),
+            class_weights: class_weights(&mut section),
         }),
         Loss::MeanSquared(MeanSquared {}) => Loss::MeanSquared(MeanSquared {}),
         Loss::BinaryCrossEntropy(BinaryCrossEntropy {}) => {
@@ -24,7 +23,17 @@ pub(super) fn read(mut section: Section<'_>) -> Loss {
         }
     };
     section.finish();
-    loss
+    (loss, is_balanced)
+}
+
+/// The weights as they are listed; none of them when they are to come from the data.
+fn class_weights(section: &mut Section<'_>) -> Option<Vec<f32>> {
+    if section.is_text("class_weights") {
+        section.choice("class_weights", (), &[("balanced", ())]);
+        return None;
+    }
+    let weights = section.reals("class_weights", 1e-6..=1e6)?;
+    Some(weights.into_iter().map(|weight| weight as f32).collect())
 }
 
 /// Reads `initialiser` of `[train]`: a name, or a section with its settings.

@@ -13,7 +13,7 @@ use planaria_learn::{
 };
 use planaria_stages::{
     STAGES, StageKind,
-    settings::{EarlyStop, Metric, Part, SourceSettings},
+    settings::{EarlyStop, FromSettings, Metric, Part, SourceSettings},
 };
 use std::path::{Path, PathBuf};
 
@@ -404,6 +404,28 @@ fn the_fingerprint_depends_on_what_decides_the_result_and_on_nothing_else() {
         assert_ne!(sha256(text), plain, "{text}");
     }
     assert_eq!(plain.len(), 64);
+}
+
+#[test]
+fn class_weights_can_be_balanced_and_a_training_can_begin_with_a_model() {
+    let train = |text: &str| checked(text).expect("a good config").pipeline;
+    let plain = train("");
+    assert!(!plain.train.balance_classes && plain.train.from.is_none());
+    let balanced = train("[train.loss]\nclass_weights = \"balanced\"");
+    assert!(balanced.train.balance_classes && balanced.train.loss == Loss::default());
+    assert_ne!(balanced.config_sha256, plain.config_sha256);
+    let tuned = train("[train.from]\nmodel = \"a.safetensors\"\nnew = [\"11\"]");
+    let model = PathBuf::from("folder/a.safetensors");
+    assert_eq!(tuned.train.from, Some(FromSettings { model, new: vec!["11".to_owned()] }));
+    assert_ne!(tuned.config_sha256, plain.config_sha256);
+    for (text, told) in [
+        ("[train.loss]\nclass_weights = \"balance\"", "did you mean `balanced`?"),
+        ("[train.from]\nnew = [\"11\"]", "train.from: needs `model`"),
+        ("[train.from]\nmodle = \"x\"\nmodel = \"x\"", "did you mean `model`?"),
+    ] {
+        let faults = faults(text);
+        assert!(faults.len() == 1 && faults[0].contains(told), "{text}: {faults:?}");
+    }
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! `[train]`: how the network is trained.
 
-use planaria_stages::settings::TrainSettings;
+use planaria_stages::settings::{FromSettings, TrainSettings};
 
 use super::{loss, optimiser, schedule, section::Section, validation};
 
 /// Reads `[train]` and the sections in it.
 pub(super) fn read(mut section: Section<'_>) -> TrainSettings {
+    let (loss, balance_classes) = loss::read(section.section("loss"));
     let settings = TrainSettings {
         epochs: section.whole("epochs", 10, 1..=100_000),
         batch: section.whole("batch", 128, 1..=65_536),
@@ -13,8 +14,10 @@ pub(super) fn read(mut section: Section<'_>) -> TrainSettings {
         update_slices: section.whole("update_slices", 4, 1..=1024),
         schedule: schedule::read(&mut section),
         update: optimiser::read(&mut section),
-        initialiser: loss::initialiser(&mut section),
-        loss: loss::read(section.section("loss")),
+        initialiser: super::loss::initialiser(&mut section),
+        loss,
+        balance_classes,
+        from: from(&mut section),
         validation: validation::read(&mut section),
     };
     if settings.gradient_shards > settings.batch {
@@ -24,4 +27,17 @@ pub(super) fn read(mut section: Section<'_>) -> TrainSettings {
     }
     section.finish();
     settings
+}
+
+/// Reads `[train.from]`: the saved model to begin with.
+fn from(train: &mut Section<'_>) -> Option<FromSettings> {
+    let is_there = train.has("from");
+    let mut section = train.section("from");
+    let model = section.path("model");
+    if is_there && !section.has("model") {
+        section.own_fault("needs `model`: the path of a saved model");
+    }
+    let new = section.texts("new").unwrap_or_default();
+    section.finish();
+    model.map(|model| FromSettings { model, new })
 }

@@ -13,6 +13,7 @@ mod first_run;
 mod other_formats;
 mod same_result;
 mod early_stop;
+mod fine_tune;
 mod sweep;
 mod second_terminal;
 mod kill_an_actor;

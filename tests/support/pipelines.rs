@@ -47,6 +47,8 @@ pub(crate) fn settings(state_dir: &Path) -> PipelineSettings {
             update_slices: 3,
             update: Optimiser::Adam(adam).into(),
             schedule: Schedule::Cosine(Cosine::default()),
+            balance_classes: false,
+            from: None,
             validation: None,
         },
         evaluate: EvaluateSettings { every_steps: Some(20), block: 100 },

@@ -3,9 +3,9 @@
 use crate::{
     flow::samples::Sample,
     plan::Plan,
-    stage::{Outcome, Stage, Task},
+    stage::{Outcome, Stage, Task, failed},
 };
-use planaria_data::augmentation::Key;
+use planaria_data::{Split, augmentation::Key};
 use planaria_kernel::{Pulse, WorkerError};
 use std::sync::Arc;
 
@@ -37,6 +37,10 @@ impl Stage for Augment {
         let key = Key { seed: settings.seed, epoch, item: sample.item };
         let mut image = Vec::new();
         self.0.numbers(&sample.pixels, &mut image);
+        self.0.check_numbers(&image).map_err(|error| {
+            let name = self.0.name_of(Split::Train, sample.item);
+            failed(format!("{name}: {error}"))
+        })?;
         let background = settings.normalise.background(sample.pixels.c);
         Ok(settings.augmentation.apply(image, sample.pixels.shape(), &background, key))
     }

@@ -96,14 +96,16 @@ fn file_name(plan: &Plan, step: u64) -> String {
 }
 
 /// The texts that must be the same for a checkpoint to be of this training: its key, and what belongs there.
-pub(crate) fn identity(plan: &Plan) -> [(&'static str, String); 4] {
+pub(crate) fn identity(plan: &Plan) -> Vec<(&'static str, String)> {
     let settings = &plan.settings;
-    [
+    let mut texts = vec![
         ("format", FORMAT.to_owned()),
         ("config", settings.config.clone()),
         ("config_sha256", settings.config_sha256.clone()),
         ("training_data_sha256", plan.source.sha256().to_owned()),
-    ]
+    ];
+    texts.extend(plan.origin_sha256().map(|sha256| ("from_weights_sha256", sha256.to_owned())));
+    texts
 }
 
 fn encode(plan: &Plan, keeping: &Keeping) -> Result<Vec<u8>, WorkerError> {

@@ -111,11 +111,17 @@ fn metadata(
         ("training_data_sha256", plan.source.sha256().to_owned()),
         ("weights_sha256", weights_sha256.to_owned()),
     ];
+    let from = plan.origin_sha256().map(|sha256| ("from_weights_sha256", sha256.to_owned()));
     let validation = scores.validation.iter().flat_map(|score| {
         [
             ("validation_accuracy", score.accuracy().to_string()),
             ("validation_loss", score.mean_loss().to_string()),
         ]
     });
-    pairs.into_iter().chain(validation).map(|(key, value)| (key.to_owned(), value)).collect()
+    pairs
+        .into_iter()
+        .chain(from)
+        .chain(validation)
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
 }

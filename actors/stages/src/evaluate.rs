@@ -4,8 +4,9 @@ use crate::{
     flow::samples::Sample,
     model::Weights,
     plan::Plan,
-    stage::{Outcome, Stage, Task},
+    stage::{Outcome, Stage, Task, failed},
 };
+use planaria_data::Split;
 use planaria_kernel::{Pulse, WorkerError};
 use planaria_learn::{Score, Workspace, ndarray::Array2};
 use std::sync::Arc;
@@ -14,6 +15,8 @@ use std::sync::Arc;
 pub(crate) struct Block {
     pub(crate) weights: Arc<Weights>,
     pub(crate) samples: Vec<Arc<Sample>>,
+    /// Where in the source they are from.
+    pub(crate) split: Split,
 }
 
 /// What a version scores.
@@ -55,13 +58,20 @@ impl Stage for Evaluate {
         let network = &self.plan.network;
         self.images.clear();
         for sample in &block.samples {
+            let begin = self.images.len();
             self.plan.numbers(&sample.pixels, &mut self.images);
+            self.plan.check_numbers(&self.images[begin..]).map_err(|error| {
+                failed(format!("{}: {error}", self.plan.name_of(block.split, sample.item)))
+            })?;
         }
         let mut probabilities = Array2::zeros((block.samples.len(), network.classes()));
         let mut beat = || pulse.beat();
         let (images, workspace) = (network.input().samples(&self.images), &mut self.workspace);
         let found = probabilities.view_mut();
-        block.weights.predictor(network).predict(images, workspace, found, &mut beat)?;
+        block
+            .weights
+            .predictor(network, &self.plan.settings.train.loss)
+            .predict(images, workspace, found, &mut beat)?;
         let labels: Vec<u8> = block.samples.iter().map(|sample| sample.label).collect();
         let mut score = Score::new(network.classes());
         score.add(probabilities.view(), &labels);

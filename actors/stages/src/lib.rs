@@ -14,6 +14,8 @@ mod decode;
 mod preprocess;
 mod augment;
 mod batch;
+mod class_weights;
+mod fine_tune;
 mod train;
 mod checkpoint;
 mod resume;
@@ -35,6 +37,7 @@ mod view;
 
 pub use chaos::ChaosPlan;
 pub use events::{EventPage, PipelineEvent, What};
+pub use fine_tune::FineTuneError;
 pub use kinds::{STAGES, StageKind};
 pub use measure::{Items, ItemsOfConfig, MeasureError};
 pub use model::{

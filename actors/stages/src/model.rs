@@ -3,7 +3,8 @@
 use planaria_data::{Codec, Fit, Invert, Limits, Normalise, PerChannel, Pixels, fit_to};
 use planaria_kernel::Interrupt;
 use planaria_learn::{
-    ModelError, Network, Predictor, Shape, Workspace, model_file, ndarray::Array2, weights_sha256,
+    LOSSES, Loss, ModelError, Network, Predictor, Shape, Workspace, model_file, ndarray::Array2,
+    weights_sha256,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -19,8 +20,12 @@ pub const PREPROCESSING: &str = "preprocessing";
 /// The key of a model file's metadata that holds the names of its classes; not there when they have none.
 pub const CLASS_NAMES: &str = "class_names";
 
+/// The key of a model file's metadata that says what it was trained with, by its name in [`LOSSES`]; without it by
+/// cross-entropy.
+pub const LOSS: &str = "loss";
+
 /// The largest model file that is read: no weights of ours come near it.
-const FILE_BYTES_MAX: u64 = 2 << 30;
+pub(crate) const FILE_BYTES_MAX: u64 = 2 << 30;
 
 /// How a user's picture becomes what the network expects: the same in the pipeline and with a saved model.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -59,9 +64,10 @@ impl Weights {
         Arc::new(Weights { parameters: Arc::new(parameters), predictor: predictor.into() })
     }
 
-    /// These weights in `network`, ready to predict.
-    pub(crate) fn predictor(&self, network: &Network) -> &Predictor {
-        self.predictor.get_or_init(|| Predictor::new(network, &self.parameters))
+    /// These weights in `network`, trained with `loss`, ready to predict.
+    pub(crate) fn predictor(&self, network: &Network, loss: &Loss) -> &Predictor {
+        let ready = || Predictor::new(network, &self.parameters).with_loss(loss.clone());
+        self.predictor.get_or_init(ready)
     }
 }
 
@@ -69,6 +75,8 @@ impl Weights {
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) network: Arc<Network>,
+    /// What it was trained with: it says what its outputs mean.
+    pub(crate) loss: Loss,
     pub(crate) weights: Arc<Weights>,
     pub(crate) preprocessing: Preprocessing,
     /// In their order; empty when they have only numbers.
@@ -149,7 +157,10 @@ impl Model {
         self.preprocessing.normalise().apply(&pixels, &mut numbers);
         let mut probabilities = Array2::zeros((1, self.network.classes()));
         let images = self.network.input().samples(&numbers);
-        let predictor = self.weights.predictor(&self.network);
+        let predictor = self.weights.predictor(&self.network, &self.loss);
+        if let Err(error) = self.network.check_input(images.view()) {
+            return Ok(Err(PredictError::BadImage { reason: error.to_string() }));
+        }
         predictor.predict(images, workspace, probabilities.view_mut(), pulse)?;
         let (probabilities, _) = probabilities.into_raw_vec_and_offset();
         let top = |best: usize, class| {
@@ -169,6 +180,7 @@ impl Model {
         let preprocessing =
             serde_json::to_string(&self.preprocessing).expect("four plain fields always serialise");
         metadata.insert(PREPROCESSING.to_owned(), preprocessing);
+        metadata.insert(LOSS.to_owned(), self.loss.name().to_owned());
         if !self.class_names.is_empty() {
             let names = serde_json::to_string(&self.class_names).expect("texts always serialise");
             metadata.insert(CLASS_NAMES.to_owned(), names);
@@ -225,6 +237,14 @@ pub enum OpenModelError {
         /// What is wrong with it.
         reason: String,
     },
+    /// It was trained with a loss that is not known.
+    #[error("{path}: its metadata's `{LOSS}` cannot be used ({reason}): was it saved by planaria?")]
+    Loss {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// It does not say what its classes are called in a way that can be understood.
     #[error(
         "{path}: its metadata's `{CLASS_NAMES}` cannot be used ({reason}): remove or repair it"
@@ -256,13 +276,17 @@ impl SavedModel {
             .map_err(|reason| OpenModelError::Preprocessing { path: path.to_owned(), reason })?;
         let class_names = class_names(&file.metadata, &network)
             .map_err(|reason| OpenModelError::ClassNames { path: path.to_owned(), reason })?;
+        let loss = loss(&file.metadata)
+            .map_err(|reason| OpenModelError::Loss { path: path.to_owned(), reason })?;
         let predictor = Predictor::of_file(&network, &file).map_err(unusable)?;
+        let predictor = predictor.with_loss(loss.clone());
         let network = Arc::new(network);
         let workspace = predictor.workspace(1);
         let weights_sha256 = weights_sha256(&file.parameters);
         let weights = Weights::ready(file.parameters, predictor);
         let limits = Limits::default();
-        let model = Model { network, weights, preprocessing, class_names, limits, version: 0 };
+        let model =
+            Model { network, loss, weights, preprocessing, class_names, limits, version: 0 };
         Ok(SavedModel { model, workspace, weights_sha256, metadata: file.metadata })
     }
 
@@ -280,7 +304,7 @@ impl SavedModel {
 
     /// The network with its weights, ready to predict.
     pub fn predictor(&self) -> &Predictor {
-        self.model.weights.predictor(&self.model.network)
+        self.model.weights.predictor(&self.model.network, &self.model.loss)
     }
 
     /// The network; its own plan is one of floats.
@@ -322,6 +346,13 @@ fn preprocessing(
     let (_, _, channels) = image_shape(network);
     preprocessing.normalise().check(channels).map_err(|error| error.to_string())?;
     Ok(preprocessing)
+}
+
+/// Reads what the model was trained with: its settings do not matter any more.
+fn loss(metadata: &BTreeMap<String, String>) -> Result<Loss, String> {
+    let Some(name) = metadata.get(LOSS) else { return Ok(Loss::default()) };
+    let known = LOSSES.iter().find(|(known, _)| known == name);
+    known.map(|(_, loss)| loss()).ok_or_else(|| format!("no loss is called {name:?}"))
 }
 
 /// Reads the names of the classes; none are no names.

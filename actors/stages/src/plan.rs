@@ -1,8 +1,12 @@
 //! What is fixed before the first item: the source, the network, and how many of everything there will be.
 
-use crate::settings::{PipelineSettings, ValidationSettings};
+use crate::{
+    class_weights,
+    fine_tune::{self, FineTuneError, Origin},
+    settings::{PipelineSettings, ValidationSettings},
+};
 use planaria_data::{NormaliseError, Pixels, Source, SourceError, Split};
-use planaria_learn::{Network, ShapeError};
+use planaria_learn::{InputError, Loss, Network, ShapeError, loss::CrossEntropy};
 use planaria_random::{Permutation, Purpose};
 use std::sync::Arc;
 
@@ -41,6 +45,9 @@ pub enum PlanError {
         /// Classes of the source.
         classes: usize,
     },
+    /// The model to begin with cannot be used.
+    #[error(transparent)]
+    FineTune(#[from] FineTuneError),
     /// Nothing is set aside, or everything.
     #[error(
         "`train.validation.items` sets {wanted} of {items} training items aside: \
@@ -62,6 +69,22 @@ pub enum PlanError {
     },
 }
 
+/// Why a network cannot take an item.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NumbersError {
+    /// A number is infinite or none.
+    #[error("its number {place} is {found} after preprocessing: repair or remove it")]
+    NotFinite {
+        /// Its place in the item, from 0.
+        place: usize,
+        /// What is there.
+        found: f32,
+    },
+    /// A number should be an id.
+    #[error(transparent)]
+    Input(#[from] InputError),
+}
+
 /// The constants of a run.
 pub(crate) struct Plan {
     pub(crate) settings: PipelineSettings,
@@ -74,6 +97,8 @@ pub(crate) struct Plan {
     pub(crate) test_items: u64,
     /// Which training items are which: those set aside come first.
     split: Permutation,
+    /// What the training begins with, when it is a saved model.
+    origin: Option<Origin>,
     pub(crate) steps_per_epoch: u64,
 }
 
@@ -111,8 +136,14 @@ impl Plan {
         if steps_per_epoch == 0 {
             return Err(PlanError::BatchTooLarge { batch, items: train_items });
         }
+        let train = &settings.train;
+        let origin = train.from.as_ref().map(|from| {
+            let initial = network.initialise(&train.initialiser, settings.seed);
+            fine_tune::begin(from, &network, initial)
+        });
+        let origin = origin.transpose()?;
         let network = Arc::new(network);
-        Ok(Plan {
+        let mut plan = Plan {
             settings,
             source,
             network,
@@ -120,8 +151,49 @@ impl Plan {
             validation_items,
             test_items,
             split,
+            origin,
             steps_per_epoch,
-        })
+        };
+        if plan.settings.train.balance_classes {
+            plan.balance_classes()?;
+        }
+        Ok(plan)
+    }
+
+    /// Gives the loss class weights from the counts of the training items.
+    fn balance_classes(&mut self) -> Result<(), PlanError> {
+        let mut counts = vec![0; self.network.classes()];
+        for item in 0..self.train_items {
+            let label = self.source.label(Split::Train, self.training_index(item))?;
+            counts[usize::from(label)] += 1;
+        }
+        if let Loss::CrossEntropy(CrossEntropy { class_weights, .. }) =
+            &mut self.settings.train.loss
+        {
+            *class_weights = Some(class_weights::balanced(&counts));
+        }
+        Ok(())
+    }
+
+    /// The weights before the first step.
+    pub(crate) fn initial_parameters(&self) -> Vec<f32> {
+        match &self.origin {
+            Some(origin) => origin.parameters.clone(),
+            None => self.network.initialise(&self.settings.train.initialiser, self.settings.seed),
+        }
+    }
+
+    /// The SHA-256 of the weights of the model that the training begins with.
+    pub(crate) fn origin_sha256(&self) -> Option<&str> {
+        self.origin.as_ref().map(|origin| &*origin.weights_sha256)
+    }
+
+    /// Proves that the network can take the numbers of an item.
+    pub(crate) fn check_numbers(&self, numbers: &[f32]) -> Result<(), NumbersError> {
+        match numbers.iter().position(|number| !number.is_finite()) {
+            Some(place) => Err(NumbersError::NotFinite { place, found: numbers[place] }),
+            None => Ok(self.network.check_input(self.network.input().samples(numbers))?),
+        }
     }
 
     /// Appends the normalised numbers of an item to `out`.
@@ -129,6 +201,12 @@ impl Plan {
         let begin = out.len();
         out.resize(begin + pixels.data.len(), 0.0);
         self.settings.normalise.apply(pixels, &mut out[begin..]);
+    }
+
+    /// What people call an item of the source.
+    pub(crate) fn name_of(&self, split: Split, item: u64) -> String {
+        let name = self.source.name_of(split, item);
+        name.unwrap_or_else(|| format!("{split} item {item}"))
     }
 
     /// Steps of the whole training.

@@ -174,6 +174,12 @@ pub struct TrainingResult {
     pub loss_curve: Vec<LossPoint>,
     /// The evaluations on the way, the newest thousand of them.
     pub evaluations: Vec<EvaluationPoint>,
+    /// The weights of the classes in the loss, where they do not all count alike.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub class_weights: Option<Vec<f32>>,
+    /// SHA-256 of the weights of the model that it began with, when it was a saved one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub from_weights_sha256: Option<String>,
     /// The best version on the items set aside, where there are some.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub best: Option<BestVersion>,

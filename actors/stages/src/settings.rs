@@ -125,8 +125,21 @@ pub struct TrainSettings {
     pub update: Update,
     /// The learning rate over the steps.
     pub schedule: Schedule,
+    /// Each class counts as much as another, however many items it has: `loss` gets its class weights from the counts.
+    pub balance_classes: bool,
+    /// The model that the training begins with; without it the weights begin as the initialiser says.
+    pub from: Option<FromSettings>,
     /// The training items that are set aside to choose by; none without it.
     pub validation: Option<ValidationSettings>,
+}
+
+/// A saved model that a training begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FromSettings {
+    /// Its file.
+    pub model: PathBuf,
+    /// Layers and tensors that begin anew all the same, as the initialiser says.
+    pub new: Vec<String>,
 }
 
 /// Training items that nothing is learnt from: what they say chooses among the versions.

@@ -11,7 +11,7 @@ use crate::{
     },
 };
 use planaria_kernel::{Core, PoolSnapshot, SlotState, WorkerSnapshot, ledger::Counts, snapshot};
-use planaria_learn::Score;
+use planaria_learn::{Loss, Score};
 
 type State = Core<PipelineFlow>;
 
@@ -117,6 +117,11 @@ fn training(core: &State, plan: &Plan) -> TrainingResult {
         resumed_from: Some(progress.first_step).filter(|first| *first > 0),
         loss_curve: flow.training.losses().points(),
         evaluations: judgement.evaluations.iter().copied().collect(),
+        class_weights: match &plan.settings.train.loss {
+            Loss::CrossEntropy(loss) => loss.class_weights.clone(),
+            Loss::MeanSquared(_) | Loss::BinaryCrossEntropy(_) => None,
+        },
+        from_weights_sha256: plan.origin_sha256().map(str::to_owned),
         best: best.map(|(settings, best)| BestVersion {
             step: best.step,
             metric: settings.metric.name().to_owned(),

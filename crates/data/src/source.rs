@@ -53,6 +53,14 @@ pub trait Source: Send + Sync {
     /// [`SourceError::Index`] when `index` is not below [`Source::len`], and what reading may meet.
     fn read(&self, split: Split, index: u64) -> Result<RawItem, SourceError>;
 
+    /// The class of item `index` of a split, as [`Source::read`] would give it.
+    ///
+    /// # Errors
+    /// Those of [`Source::read`].
+    fn label(&self, split: Split, index: u64) -> Result<u8, SourceError> {
+        Ok(self.read(split, index)?.label)
+    }
+
     /// `(H, W, C)` that every item comes to.
     fn shape(&self) -> (usize, usize, usize);
 

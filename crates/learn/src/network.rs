@@ -45,6 +45,11 @@ impl ParameterSpec {
         ArrayViewD::from_shape(&*self.shape, numbers).expect("the length is the shape's")
     }
 
+    /// True when `name` is the tensor's, or that of a layer or block that it is of.
+    pub fn is_of(&self, name: &str) -> bool {
+        self.name.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    }
+
     /// Its place in the flat slice.
     pub fn range(&self) -> Range<usize> {
         self.offset..self.offset + self.len

@@ -6,7 +6,7 @@ use crate::network::Network;
 use crate::pass::{Run, prepare};
 use crate::pulse::with_pulse;
 use crate::workspace::{Workspace, prepared};
-use crate::{Isa, Shape, loss};
+use crate::{Isa, Loss, Shape};
 use ndarray::{ArrayViewD, ArrayViewMut2};
 use std::sync::Arc;
 
@@ -22,6 +22,8 @@ pub struct Predictor {
     pub(crate) folded: Arc<Folded>,
     pub(crate) parameters: Vec<f32>,
     pub(crate) prepared: Vec<AlignedFloats>,
+    /// What it was trained with: it says what logits mean.
+    loss: Loss,
 }
 
 impl Predictor {
@@ -54,7 +56,14 @@ impl Predictor {
             folded,
             parameters,
             prepared,
+            loss: Loss::default(),
         }
+    }
+
+    /// The same, of a net that was trained with this loss: its logits become [`Loss::probabilities`]. Without it they
+    /// become those of a softmax.
+    pub fn with_loss(self, loss: Loss) -> Predictor {
+        Predictor { loss, ..self }
     }
 
     /// The shape of a sample.
@@ -99,7 +108,7 @@ impl Predictor {
         if samples == 0 {
             return Ok(());
         }
-        let Predictor { folded, isa, parameters, prepared, .. } = self;
+        let Predictor { folded, isa, parameters, prepared, loss, .. } = self;
         let Folded { plan, tensors, .. } = &**folded;
         let memory = &mut workspace.memory;
         with_pulse(pulse, |beat| {
@@ -110,7 +119,7 @@ impl Predictor {
             for (logits, probabilities) in
                 run.logits().outer_iter().zip(probabilities.outer_iter_mut())
             {
-                loss::softmax(logits, probabilities);
+                loss.probabilities(logits, probabilities);
             }
             Ok(())
         })

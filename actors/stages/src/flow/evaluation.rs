@@ -17,6 +17,7 @@ use crate::{
     plan::Plan,
     results::{EvaluationPoint, ValidationPoint},
 };
+use planaria_data::Split;
 use planaria_kernel::{Intake, ItemId};
 use planaria_learn::Score;
 use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
@@ -158,7 +159,9 @@ impl Evaluation {
 
     pub(crate) fn block(&self, ordinal: u64, samples: &Samples) -> Block {
         let weights = self.current().version.weights.clone();
-        Block { weights, samples: samples.block(ordinal % self.plan.blocks()) }
+        let block = ordinal % self.plan.blocks();
+        let split = if block < self.plan.test_blocks() { Split::Test } else { Split::Train };
+        Block { weights, samples: samples.block(block), split }
     }
 
     /// Puts a block's score into its place; all together judge the version, and may make a candidate of it.
@@ -257,6 +260,7 @@ impl Evaluation {
         let settings = &self.plan.settings;
         Arc::new(Model {
             network: self.plan.network.clone(),
+            loss: settings.train.loss.clone(),
             weights: self.current().version.weights.clone(),
             preprocessing: Preprocessing {
                 mean: settings.normalise.mean.clone(),

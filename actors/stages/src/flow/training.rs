@@ -78,8 +78,7 @@ pub(crate) struct TrainingProgress {
 impl Training {
     /// The state before the first step.
     pub(crate) fn new(plan: Arc<Plan>) -> Self {
-        let parameters =
-            plan.network.initialise(&plan.settings.train.initialiser, plan.settings.seed);
+        let parameters = plan.initial_parameters();
         let planes = vec![vec![0.0; parameters.len()]; plan.state_planes()];
         let losses = LossCurve::new(plan.steps());
         Training::resumed(plan, 0, parameters, &planes, losses)

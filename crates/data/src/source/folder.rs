@@ -279,6 +279,12 @@ impl Source for Folder {
         Ok(RawItem { bytes, label: picture.label })
     }
 
+    fn label(&self, split: Split, index: u64) -> Result<u8, SourceError> {
+        let part = self.part(split);
+        let missing = || SourceError::Index { path: part.folder.clone(), index, len: part.len() };
+        part.picture(index).map(|picture| picture.label).ok_or_else(missing)
+    }
+
     fn shape(&self) -> (usize, usize, usize) {
         self.shape
     }

@@ -154,6 +154,15 @@ impl Loss {
         wrong.map_or(Ok(()), |class| Err(LossError::Weight { class, weight: weights[class] }))
     }
 
+    /// Its name in [`LOSSES`].
+    pub fn name(&self) -> &'static str {
+        match self {
+            Loss::CrossEntropy(_) => "cross-entropy",
+            Loss::MeanSquared(_) => "mean-squared",
+            Loss::BinaryCrossEntropy(_) => "binary-cross-entropy",
+        }
+    }
+
     fn rule(&self) -> &dyn Rule {
         match self {
             Loss::CrossEntropy(rule) => rule,

@@ -152,6 +152,7 @@ fn every_loss_is_written_under_its_name_and_read_again() {
     for (name, loss) in LOSSES {
         let json = serde_json::to_value(loss()).unwrap();
         assert_eq!(json["kind"], name);
+        assert_eq!(loss().name(), name);
         let bare = serde_json::json!({ "kind": name });
         assert_eq!(serde_json::from_value::<Loss>(bare).unwrap(), loss());
         let strange = serde_json::json!({ "kind": name, "rate": 1 });

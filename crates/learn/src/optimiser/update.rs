@@ -97,7 +97,7 @@ impl Update {
     /// The first name in `frozen` that no tensor of the net answers to.
     pub fn unknown_frozen(&self, network: &Network) -> Option<&str> {
         let names = self.frozen.iter().map(String::as_str);
-        let is_known = |name: &str| network.parameters().iter().any(|spec| is_of(spec, name));
+        let is_known = |name: &str| network.parameters().iter().any(|spec| spec.is_of(name));
         names.into_iter().find(|name| !is_known(name))
     }
 
@@ -107,7 +107,7 @@ impl Update {
     }
 
     fn treatment(&self, spec: &ParameterSpec) -> Treatment {
-        if self.frozen.iter().any(|name| is_of(spec, name)) {
+        if self.frozen.iter().any(|name| spec.is_of(name)) {
             return Treatment::Frozen;
         }
         match spec.role {
@@ -136,11 +136,6 @@ impl Treatment {
     fn is_move(self) -> bool {
         matches!(self, Treatment::Moves { .. })
     }
-}
-
-/// True when `name` is the tensor's, or that of a layer that it is of.
-fn is_of(spec: &ParameterSpec, name: &str) -> bool {
-    spec.name.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// The length of a gradient: the root of the sum of its [`Network::squared_norms`], from the first
