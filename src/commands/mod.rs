@@ -23,6 +23,7 @@ use crate::{
 mod run;
 mod train;
 mod sweep;
+mod lr_find;
 mod check_config;
 mod status;
 mod predict;
@@ -70,6 +71,8 @@ pub enum CommandError {
     SweepStopped { done: usize, planned: usize },
     #[error("no trial has a result: the table says why")]
     SweepFailed,
+    #[error("--from {from:e} --to {to:e}: the rate is to grow: choose a greater `--to`")]
+    RateRange { from: f64, to: f64 },
     #[error("the runtime failed while it answered predictions: its log says why")]
     FailedServing,
     #[error("stopped at once by a second signal: what was in work is lost")]
@@ -131,6 +134,7 @@ impl CommandError {
             | CommandError::ToldInJson
             | CommandError::Explain { .. }
             | CommandError::HowMany { .. }
+            | CommandError::RateRange { .. }
             | CommandError::ModelEnding { .. }
             | CommandError::NoModelEnding { .. }
             | CommandError::PrecisionOfFormat { .. }
@@ -209,6 +213,7 @@ pub fn execute(cli: Cli) -> Result<(), CommandError> {
     match cli.command {
         Command::Run(args) => run::run(&args, cli.log, &bars),
         Command::Train(args) => train::train(&args, cli.log, &bars),
+        Command::LrFind(args) => lr_find::lr_find(&args, cli.log, &bars),
         Command::Check(args) => check_config::check(&args),
         Command::Status(args) => status::status(&args),
         Command::Predict(args) => predict::predict(&args),

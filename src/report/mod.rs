@@ -1,9 +1,10 @@
 //! The report of a run: what `--report` writes, for machines. Its names are a promise. That of a sweep
-//! is in `sweep`.
+//! is in `sweep`, that of a range test of the learning rate in `learning_rate`.
 
 use planaria_stages::{PipelineSettings, Results};
 use serde::Serialize;
 
+pub mod learning_rate;
 pub mod sweep;
 
 /// Everything that a run has to show for itself.
@@ -109,6 +110,7 @@ mod tests {
                 evaluations: vec![evaluation],
                 class_weights: Some(vec![1.0, 2.0]),
                 from_weights_sha256: Some("cd".repeat(32)),
+                diverged_at: Some(9),
                 best: Some(BestVersion { step: 1, metric: "accuracy".into(), value: 0.4 }),
                 stopped_early: true,
                 checkpoint: Some("checkpoints/mnist-cnn.checkpoint".into()),

@@ -1,7 +1,8 @@
 //! What a person sees: messages and progress on stderr, answers on stdout.
 //!
 //! Views read copies (`Status`, `Report`) and know nothing of pools. `table` aligns, `curve` draws, `explanation`,
-//! `status`, `outcome` (with `scores`) and `predictions` are answers as text, `progress` follows a run, `sweep` many trainings.
+//! `status`, `outcome` (with `scores`) and `predictions` are answers as text, `progress` follows a run, `sweep` many trainings,
+//! `learning_rate` shows a range test.
 
 use std::io::{self, Write};
 
@@ -15,6 +16,7 @@ pub mod scores;
 pub mod predictions;
 pub mod progress;
 pub mod sweep;
+pub mod learning_rate;
 
 /// Writes an answer to stdout, ending in one line feed. Who closed the pipe has read enough.
 ///

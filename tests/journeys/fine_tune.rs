@@ -4,7 +4,10 @@ use planaria_learn::{Network, model_file, ndarray::ArrayD};
 use serde_json::Value;
 use std::fs;
 
-use crate::world::{CALM, Ended, World, training};
+use crate::{
+    drawings,
+    world::{CALM, Ended, World, training},
+};
 
 /// Trains `config.toml` with these flags.
 fn train(world: &World, flags: &[&str]) -> Ended {
@@ -14,7 +17,7 @@ fn train(world: &World, flags: &[&str]) -> Ended {
 
 /// A world with a model, `old.safetensors`, and the report of its training.
 fn with_a_model() -> (World, Value) {
-    let world = World::with(&training(640, 1, CALM));
+    let world = World::with(&training(640, 6, CALM));
     train(&world, &[]).with(0);
     let report = world.json("report.json");
     let model = report["model_file"].as_str().expect("a model is kept");
@@ -101,4 +104,19 @@ fn balanced_classes_get_their_weights_from_the_items_that_are_trained_on() {
     assert_eq!(items.iter().sum::<f64>().round(), 480.0, "640 less those set aside");
     train(&world, &["--workers", "3"]).with(0);
     assert_eq!(world.json("report.json")["weights_sha256"], report["weights_sha256"]);
+}
+
+#[test]
+fn a_net_of_binary_cross_entropy_answers_each_class_by_itself_from_its_file_too() {
+    let loss = "[train.loss]\nkind = \"binary-cross-entropy\"\n";
+    let world = World::with(&training(640, 1, &format!("{loss}{CALM}")));
+    train(&world, &[]).with(0);
+    let report = world.json("report.json");
+    world.write("digit.png", drawings::one(true));
+    let model = report["model_file"].as_str().expect("a model is kept");
+    let answers =
+        world.planaria(&["predict", "--model", model, "digit.png", "--json"]).with(0).json();
+    let shares = answers[0]["probabilities"].as_array().expect("one for each class");
+    let sum: f64 = shares.iter().filter_map(Value::as_f64).sum();
+    assert!((sum - 1.0).abs() > 1e-3, "these are no shares of one whole: {shares:?}");
 }

@@ -14,6 +14,7 @@ mod other_formats;
 mod same_result;
 mod early_stop;
 mod fine_tune;
+mod learning_rate;
 mod sweep;
 mod second_terminal;
 mod kill_an_actor;

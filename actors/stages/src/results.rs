@@ -180,6 +180,9 @@ pub struct TrainingResult {
     /// SHA-256 of the weights of the model that it began with, when it was a saved one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub from_weights_sha256: Option<String>,
+    /// The step that was not published, because its loss or its weights were no numbers.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub diverged_at: Option<u64>,
     /// The best version on the items set aside, where there are some.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub best: Option<BestVersion>,

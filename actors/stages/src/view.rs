@@ -122,6 +122,7 @@ fn training(core: &State, plan: &Plan) -> TrainingResult {
             Loss::MeanSquared(_) | Loss::BinaryCrossEntropy(_) => None,
         },
         from_weights_sha256: plan.origin_sha256().map(str::to_owned),
+        diverged_at: flow.training.diverged_at(),
         best: best.map(|(settings, best)| BestVersion {
             step: best.step,
             metric: settings.metric.name().to_owned(),

@@ -315,20 +315,6 @@ fn going_on_from_any_checkpoint_chooses_the_same_version() {
 }
 
 #[test]
-fn an_item_with_a_number_that_is_none_is_given_up_by_its_name() {
-    let folder = folder();
-    let mut settings = settings(folder.path());
-    settings.normalise = Normalise::new(0.0, f32::MIN_POSITIVE / 1e6);
-    let run = rehearse(settings, &Schedule::fifo()).expect("sound settings");
-    let told: Vec<String> =
-        run.results.dead_letters.iter().map(|letter| letter.cause.clone()).collect();
-    let is_named = |cause: &String| {
-        cause.contains("train item ") && cause.contains("is inf after preprocessing")
-    };
-    assert!(told.iter().any(is_named), "{told:?}");
-}
-
-#[test]
 fn nothing_is_learnt_from_the_items_that_are_set_aside() {
     let (one, two) = (folder(), folder());
     let seen = |folder: &Path| {

@@ -2,7 +2,6 @@
 
 use planaria_data::{Augmentation, Fit, Invert, Limits, Normalise};
 use planaria_learn::layer::{dense::Dense, flatten::Flatten};
-use planaria_learn::loss::BinaryCrossEntropy;
 use planaria_learn::{
     Adam, Initialiser, Loss, Network, Optimiser, Schedule, Shape, optimiser::schedule::Cosine,
 };
@@ -296,26 +295,6 @@ fn learn_colours(settings: &mut PipelineSettings, world: &Path) {
         let pool = settings.pools.get_mut(&kind).expect("every stage has a pool");
         (pool.attempts_max, pool.hang_after_ms) = (2, 60_000);
     }
-}
-
-#[test]
-fn a_net_trained_with_binary_cross_entropy_answers_each_class_by_itself_from_its_file_too() {
-    let world = red_and_blue();
-    let change = |settings: &mut PipelineSettings| {
-        learn_colours(settings, world.path());
-        settings.train.loss = Loss::BinaryCrossEntropy(BinaryCrossEntropy {});
-    };
-    let results = run(change, None);
-    assert_eq!(results.test.as_ref().map(|test| test.accuracy), Some(1.0));
-    let file = results.model_file.expect("a model was deployed");
-    let mut model = SavedModel::open(Path::new(&file)).expect("it opens");
-    assert_eq!(model.metadata()["loss"], "binary-cross-entropy");
-    let mut png = std::io::Cursor::new(Vec::new());
-    let black = image::RgbImage::from_pixel(6, 6, image::Rgb([0, 0, 0]));
-    black.write_to(&mut png, image::ImageFormat::Png).expect("in memory");
-    let answer = model.predict(png.get_ref()).expect("it is a picture");
-    let sum: f32 = answer.probabilities.iter().sum();
-    assert!((sum - 1.0).abs() > 1e-3, "these are no shares of one whole: {answer:?}");
 }
 
 #[test]

@@ -52,6 +52,8 @@ pub(crate) struct Training {
     spare_parameters: Vec<Vec<f32>>,
     loss: Option<f64>,
     losses: LossCurve,
+    /// The step that is not published.
+    diverged_at: Option<u64>,
     began: Option<Ms>,
     last: Ms,
 }
@@ -113,6 +115,7 @@ impl Training {
             spare_parameters: Vec::new(),
             loss: None,
             losses,
+            diverged_at: None,
             began: None,
             last: 0,
             plan,
@@ -134,6 +137,11 @@ impl Training {
     /// The newest version.
     pub(crate) fn version(&self) -> Version {
         Version { step: self.step, weights: Weights::new(self.to_deploy()) }
+    }
+
+    /// The step, from 1, whose version is not finite.
+    pub(crate) fn diverged_at(&self) -> Option<u64> {
+        self.diverged_at
     }
 
     /// The curve of the losses so far.
@@ -294,7 +302,10 @@ impl Training {
             TrainOutcome::Update(slice) => {
                 current.updated[part - shards] = Some(Arc::new(slice));
                 if current.updated.iter().all(Option::is_some) {
-                    self.check_finite()?;
+                    if let Err(reason) = self.check_finite() {
+                        self.diverged_at = Some(self.step + 1);
+                        return Err(reason);
+                    }
                     self.accept_parts(shards + slices..shards + slices + 1, intake);
                 }
                 Ok(Published::default())
