@@ -3,8 +3,9 @@
 //!
 //! A [`Network`] is an immutable plan. Its parameters are one flat slice that the caller owns;
 //! [`Network::gradient`] and [`Predictor::predict`] compute in a [`Workspace`] that was allocated
-//! once. A batch is cut into shards, their gradients are added by [`sum_shards`] in a fixed tree,
-//! and [`Network::update`] makes the next parameters from the old ones, slice by slice.
+//! once. A batch is cut into shards ([`Network::gradient_of_shard`]);
+//! [`Network::update_from_shards`] adds their gradients in a fixed order and makes the next
+//! parameters from the old ones, slice by slice.
 //!
 //! Images, weights and all that flows between layers are `ndarray` views in the shapes that the
 //! layers' formulas name; a pass allocates nothing.

@@ -1,4 +1,5 @@
-//! The optimiser's step on one slice of the parameters: sum of the shards in shard order, then element by element.
+//! The optimiser's step on one slice of the parameters: block by block the sum of the shards in shard order, then
+//! every number by itself.
 
 use super::GradientShard;
 use crate::plan::Plan;

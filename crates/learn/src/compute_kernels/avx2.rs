@@ -116,6 +116,37 @@ impl Vector for __m256 {
     }
 
     #[inline(always)]
+    unsafe fn transpose(from: *const f32, from_stride: isize, to: *mut f32, to_stride: isize) {
+        // SAFETY: the CPU has AVX2; the caller promises 8 rows of 8 on both sides.
+        unsafe {
+            let mut rows = [_mm256_setzero_ps(); 8];
+            for row in 0..8 {
+                rows[row] = Self::load(from.offset(row as isize * from_stride));
+            }
+            // Four rows together: number `4 g + j` gets column `4 l + j` of rows `4 g..` in its half
+            // `l`.
+            for g in [0, 4] {
+                let [a, b, c, d] = [rows[g], rows[g + 1], rows[g + 2], rows[g + 3]];
+                let ab = _mm256_castps_pd(_mm256_unpacklo_ps(a, b));
+                let cd = _mm256_castps_pd(_mm256_unpacklo_ps(c, d));
+                let ab_high = _mm256_castps_pd(_mm256_unpackhi_ps(a, b));
+                let cd_high = _mm256_castps_pd(_mm256_unpackhi_ps(c, d));
+                rows[g] = _mm256_castpd_ps(_mm256_unpacklo_pd(ab, cd));
+                rows[g + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(ab, cd));
+                rows[g + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(ab_high, cd_high));
+                rows[g + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(ab_high, cd_high));
+            }
+            for j in 0..4 {
+                let (above, below) = (rows[j], rows[4 + j]);
+                let left = _mm256_permute2f128_ps::<0x20>(above, below);
+                let right = _mm256_permute2f128_ps::<0x31>(above, below);
+                left.store(to.offset(j as isize * to_stride));
+                right.store(to.offset((4 + j) as isize * to_stride));
+            }
+        }
+    }
+
+    #[inline(always)]
     unsafe fn prefetch(from: *const f32) {
         // SAFETY: a prefetch touches nothing, whatever the address.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }

@@ -108,6 +108,48 @@ impl Vector for __m512 {
     }
 
     #[inline(always)]
+    unsafe fn transpose(from: *const f32, from_stride: isize, to: *mut f32, to_stride: isize) {
+        // SAFETY: the CPU has AVX-512; the caller promises 16 rows of 16 on both sides.
+        unsafe {
+            let mut rows = [_mm512_setzero_ps(); 16];
+            for row in 0..16 {
+                rows[row] = Self::load(from.offset(row as isize * from_stride));
+            }
+            // Four rows together: number `4 g + j` gets column `4 l + j` of rows `4 g..` in its
+            // quarter `l`.
+            for g in [0, 4, 8, 12] {
+                let [a, b, c, d] = [rows[g], rows[g + 1], rows[g + 2], rows[g + 3]];
+                let ab = _mm512_castps_pd(_mm512_unpacklo_ps(a, b));
+                let cd = _mm512_castps_pd(_mm512_unpacklo_ps(c, d));
+                let ab_high = _mm512_castps_pd(_mm512_unpackhi_ps(a, b));
+                let cd_high = _mm512_castps_pd(_mm512_unpackhi_ps(c, d));
+                rows[g] = _mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd));
+                rows[g + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd));
+                rows[g + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(ab_high, cd_high));
+                rows[g + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(ab_high, cd_high));
+            }
+            // Then quarters change places: even ones (0x88) and odd ones (0xDD), twice.
+            for j in 0..4 {
+                let [a, b, c, d] = [rows[j], rows[4 + j], rows[8 + j], rows[12 + j]];
+                let even = _mm512_shuffle_f32x4::<0x88>(a, b);
+                let even_below = _mm512_shuffle_f32x4::<0x88>(c, d);
+                let odd = _mm512_shuffle_f32x4::<0xDD>(a, b);
+                let odd_below = _mm512_shuffle_f32x4::<0xDD>(c, d);
+                let columns = [
+                    _mm512_shuffle_f32x4::<0x88>(even, even_below),
+                    _mm512_shuffle_f32x4::<0x88>(odd, odd_below),
+                    _mm512_shuffle_f32x4::<0xDD>(even, even_below),
+                    _mm512_shuffle_f32x4::<0xDD>(odd, odd_below),
+                ];
+                for quarter in 0..4 {
+                    let column = (4 * quarter + j) as isize;
+                    columns[quarter].store(to.offset(column * to_stride));
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
     unsafe fn prefetch(from: *const f32) {
         // SAFETY: a prefetch touches nothing, whatever the address.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }

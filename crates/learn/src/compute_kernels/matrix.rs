@@ -157,7 +157,10 @@ pub(super) struct Ahead {
 
 impl Ahead {
     pub(super) fn new(pieces: [(*const f32, usize); STREAMS]) -> Self {
-        let (next, lens) = (pieces.map(|piece| piece.0), pieces.map(|piece| piece.1));
+        let lens = pieces.map(|piece| piece.1);
+        // A piece of nothing has no address that could be called: one of another piece stands in.
+        let some = pieces.iter().find(|piece| piece.1 > 0).map_or(pieces[0].0, |piece| piece.0);
+        let next = pieces.map(|(first, len)| if len > 0 { first } else { some });
         Ahead { lens, next: Cell::new(next), steps: Cell::new([0; STREAMS]) }
     }
 

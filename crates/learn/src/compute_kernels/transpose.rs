@@ -4,9 +4,6 @@ use super::vector::Vector;
 use super::{Isa, dispatch};
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-/// Rows and columns of a block: a cache line of floats.
-const SIDE: usize = 16;
-
 /// Writes `to[j, i] = from[i, j]`.
 ///
 /// # Panics
@@ -40,41 +37,43 @@ struct Task {
 /// The CPU has `V`; `from` holds `rows` of `columns` numbers, `to` `columns` of `rows`.
 #[inline(always)]
 unsafe fn transpose_kernel<V: Vector>(task: &Task) {
-    for first_row in (0..task.rows).step_by(SIDE) {
-        for first_column in (0..task.columns).step_by(SIDE) {
-            let rows = SIDE.min(task.rows - first_row);
-            let columns = SIDE.min(task.columns - first_column);
-            // SAFETY: the block lies within the matrix; `true` only for a whole one.
+    let [from_stride, to_stride] = task.strides;
+    for first_row in (0..task.rows).step_by(V::LANES) {
+        for first_column in (0..task.columns).step_by(V::LANES) {
+            let rows = V::LANES.min(task.rows - first_row);
+            let columns = V::LANES.min(task.columns - first_column);
+            // SAFETY: the block lies within the matrix.
             unsafe {
-                if (rows, columns) == (SIDE, SIDE) {
-                    block::<true>(task, [first_row, first_column], [SIDE, SIDE]);
+                let from = task.from.offset(first_row as isize * from_stride).add(first_column);
+                let to = task.to.offset(first_column as isize * to_stride).add(first_row);
+                if rows == V::LANES && columns == V::LANES {
+                    V::transpose(from, from_stride, to, to_stride);
                 } else {
-                    block::<false>(task, [first_row, first_column], [rows, columns]);
+                    edge(from, to, [rows, columns], task.strides);
                 }
             }
         }
     }
 }
 
-/// Turns one block around; `WHOLE`: all its sides are [`SIDE`].
+/// Turns a block around that is no whole one.
 ///
 /// # Safety
-/// As `transpose_kernel`; the block lies within the matrix.
+/// `from` holds `rows` of `columns` numbers, `to` `columns` of `rows`.
 #[inline(always)]
-unsafe fn block<const WHOLE: bool>(task: &Task, first: [usize; 2], sides: [usize; 2]) {
-    let [rows, columns] = if WHOLE { [SIDE, SIDE] } else { sides };
-    let [from_stride, to_stride] = task.strides;
-    // SAFETY: rows and columns are those of the block.
-    unsafe {
-        let from = task.from.offset(first[0] as isize * from_stride).add(first[1]);
-        let to = task.to.offset(first[1] as isize * to_stride).add(first[0]);
-        for column in 0..columns {
-            let mut line = [0.0f32; SIDE];
-            for row in 0..rows {
-                line[row] = *from.offset(row as isize * from_stride).add(column);
+unsafe fn edge(
+    from: *const f32,
+    to: *mut f32,
+    [rows, columns]: [usize; 2],
+    [from_stride, to_stride]: [isize; 2],
+) {
+    for column in 0..columns {
+        for row in 0..rows {
+            // SAFETY: row and column are those of the block.
+            unsafe {
+                let value = *from.offset(row as isize * from_stride).add(column);
+                *to.offset(column as isize * to_stride).add(row) = value;
             }
-            let to = to.offset(column as isize * to_stride);
-            std::ptr::copy_nonoverlapping(line.as_ptr(), to, rows);
         }
     }
 }

@@ -47,7 +47,7 @@ pub(crate) struct MomentumStep {
 }
 
 /// The coefficients of one step of Adam: `g = scale g + decay w`, `m = m + (1 - beta1)(g - m)`, `v
-/// = v + (1 - beta2)(g^2 - v)`, `w = keep w - rate m / (sqrt(v) / correction + epsilon)`.
+/// = v + (1 - beta2)(g^2 - v)`, `w = keep w - rate m / (sqrt(v) correction + epsilon)`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AdamStep {
     pub(crate) scale: f32,
@@ -60,7 +60,7 @@ pub(crate) struct AdamStep {
     pub(crate) epsilon: f32,
     /// `learning_rate / (1 - beta1^t)`
     pub(crate) rate: f32,
-    /// `sqrt(1 - beta2^t)`
+    /// `1 / sqrt(1 - beta2^t)`
     pub(crate) correction: f32,
 }
 
@@ -296,7 +296,7 @@ impl Rule for AdamStep {
             let g = w.mul_add(V::splat(self.decay), g.mul(V::splat(self.scale)));
             let m = flush(g.sub(m).mul_add(V::splat(1.0 - self.beta1), m));
             let v = flush(g.mul(g).sub(v).mul_add(V::splat(1.0 - self.beta2), v));
-            let root = v.sqrt().div(V::splat(self.correction)).add(V::splat(self.epsilon));
+            let root = v.sqrt().mul_add(V::splat(self.correction), V::splat(self.epsilon));
             let step = m.mul(V::splat(self.rate)).div(root);
             [flush(w.mul(V::splat(self.keep)).sub(step)), m, v]
         }
@@ -375,7 +375,7 @@ mod tests {
             beta2: 0.999,
             epsilon: 1e-8,
             rate: 0.01,
-            correction: 0.5,
+            correction: 2.0,
         };
         let (fused, portable): (Vec<Isa>, Vec<Isa>) =
             Isa::available().into_iter().partition(|isa| isa.has_common_bits());

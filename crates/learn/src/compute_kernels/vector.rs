@@ -45,6 +45,9 @@ pub(super) trait Vector: Copy {
     unsafe fn store_bytes(self, to: *mut u8);
     /// Reads bytes as floats from 0 to 255.
     unsafe fn load_bytes(from: *const u8) -> Self;
+    /// Writes `to[j, i] = from[i, j]` of a block of `LANES` rows and columns; strides are from row to
+    /// row.
+    unsafe fn transpose(from: *const f32, from_stride: isize, to: *mut f32, to_stride: isize);
     /// Calls the line of `from` into the cache; only a hint, any address will do.
     unsafe fn prefetch(from: *const f32);
 }
@@ -159,6 +162,19 @@ impl<A: Arithmetic> Vector for Portable<A> {
     unsafe fn load_bytes(from: *const u8) -> Self {
         // SAFETY: the caller promises four readable bytes.
         lanes!(i => f32::from(unsafe { *from.add(i) }))
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(from: *const f32, from_stride: isize, to: *mut f32, to_stride: isize) {
+        for row in 0..4 {
+            for column in 0..4 {
+                // SAFETY: the caller promises four rows of four on both sides.
+                unsafe {
+                    let value = *from.offset(row * from_stride + column);
+                    *to.offset(column * to_stride + row) = value;
+                }
+            }
+        }
     }
 
     #[inline(always)]

@@ -54,7 +54,7 @@ impl Adam {
             beta2,
             epsilon,
             rate: rate as f32,
-            correction: bias(beta2).sqrt() as f32,
+            correction: (1.0 / bias(beta2).sqrt()) as f32,
         }
     }
 }
