@@ -5,7 +5,7 @@
 //! whoever needs a part of the sum multiplies just that part, in a block that stays in the cache.
 //! Such a tensor's sum runs over all samples of the batch, in the order of the shards: one chain for
 //! every number, whatever part it is asked for in. All other tensors are summed by
-//! [`sum_shards`](crate::sum_shards).
+//! [`sum_shards`].
 
 use crate::compute_kernels::aligned::AlignedFloats;
 use crate::compute_kernels::matrix::{Product, STREAMS, Start, multiply, plain};
