@@ -23,7 +23,7 @@ use super::{
     load::RawConfig,
     loss, network, overlay, pools,
     section::{Reading, Section},
-    training,
+    source, training,
 };
 use crate::doors::{control_socket::ControlLimits, socket_path};
 
@@ -52,12 +52,12 @@ pub fn check(raw: &RawConfig) -> Result<Config, Faults> {
 fn read(reading: &Reading<'_>, root: &mut Section<'_>) -> Config {
     let seed = root.whole("seed", 1, 0..=u64::MAX);
     let mut source_section = root.section("source");
-    let source = data::source(&mut source_section);
+    let source = source::read(&mut source_section);
     let train_items = source_section.whole_or_none("train_items", 1..=u64::MAX);
     let test_items = source_section.whole_or_none("test_items", 1..=u64::MAX);
     source_section.finish();
-    let is_folder = matches!(source, SourceSettings::Folder { .. });
     let network = network::read(reading, root.section("network"));
+    let is_drawings = !source.is_pictures() && channels(&network) == Some(1);
     let supervision = pools::read_supervision(root.section("supervision"));
     let (pools, autoscale) = pools::read(root.section("pools"), supervision.restarts);
     let pipeline = PipelineSettings {
@@ -68,14 +68,14 @@ fn read(reading: &Reading<'_>, root: &mut Section<'_>) -> Config {
         train_items,
         test_items,
         limits: data::limits(root.section("limits")),
-        normalise: data::normalise(root.section("preprocess"), channels(&network)),
+        normalise: data::normalise(root.section("preprocess"), network.input),
         augmentation: data::augmentation(root.section("augment")),
         train: training::read(root.section("train")),
         evaluate: evaluate(root.section("evaluate")),
         checkpoint: checkpoint(root.section("checkpoint")),
         resume: None,
         baselines: baselines(root.section("baselines")),
-        predict: predict(root.section("predict"), is_folder),
+        predict: predict(root.section("predict"), is_drawings),
         network,
         pools,
         autoscale,
@@ -145,7 +145,6 @@ fn channels(network: &NetworkSettings) -> Option<usize> {
     }
 }
 
-/// Drawings are made to look like MNIST's; pictures of a folder have been learnt as they are.
 fn checkpoint(mut section: Section<'_>) -> CheckpointSettings {
     let otherwise = CheckpointSettings::default();
     let settings = CheckpointSettings {
@@ -157,11 +156,12 @@ fn checkpoint(mut section: Section<'_>) -> CheckpointSettings {
     settings
 }
 
-fn predict(mut section: Section<'_>, is_folder: bool) -> PredictSettings {
+/// Drawings are made to look like MNIST's; pictures in colour, and of a folder, have been learnt as they are.
+fn predict(mut section: Section<'_>, is_drawings: bool) -> PredictSettings {
     let inverts = [("auto", Invert::Auto), ("never", Invert::Never), ("always", Invert::Always)];
     let fits = [("stretch", Fit::Stretch), ("contain", Fit::Contain), ("centre", Fit::Centre)];
     let (invert, fit) =
-        if is_folder { (Invert::Never, Fit::Stretch) } else { (Invert::Auto, Fit::Centre) };
+        if is_drawings { (Invert::Auto, Fit::Centre) } else { (Invert::Never, Fit::Stretch) };
     let settings = PredictSettings {
         invert: section.choice("invert", invert, &inverts),
         fit: section.choice("fit", fit, &fits),
@@ -238,11 +238,17 @@ pub(super) fn against_data(
     data: &DataFacts,
 ) -> BTreeMap<&'static str, String> {
     let mut faults = BTreeMap::new();
-    let (h, w, c) = data.shape;
-    let images = Shape::Image { h, w, c };
-    if settings.network.input != images {
-        let input = settings.network.input;
-        faults.insert("network.input", format!("is {input}, but the images are {images}"));
+    let (input, items) = (settings.network.input, data.shape);
+    if input != items {
+        let what = match items {
+            Shape::Features(_) => "rows have",
+            Shape::Image { .. } | Shape::Sequence { .. } => "images are",
+        };
+        faults.insert("network.input", format!("is {input}, but the {what} {items}"));
+    }
+    if matches!(items, Shape::Features(_)) && !settings.augmentation.is_identity() {
+        let message = "has no meaning for rows of numbers: leave the section out";
+        faults.insert("augment", message.to_owned());
     }
     let splits = [
         ("source.train_items", settings.train_items, data.train_items),

@@ -1,79 +1,12 @@
-//! `[source]`, `[limits]`, `[preprocess]`, `[augment]`: where items come from and what becomes of them.
+//! `[limits]`, `[preprocess]`, `[augment]`: what items may ask for, and what becomes of them.
 
 use planaria_data::{
-    Augmentation, Fit, Limits, Normalise,
+    Augmentation, Limits, Normalise,
     augmentation::{Crop, Cutout, Flip, Padding, Warp},
-    source::idx::IdxPaths,
 };
-use planaria_stages::settings::SourceSettings;
+use planaria_learn::Shape;
 
 use super::section::Section;
-
-/// The kinds of source that `[source]` can name.
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    Mnist,
-    Idx,
-    Folder,
-}
-
-/// The keys that only one kind of source has.
-const KEYS: [(Kind, &str); 6] = [
-    (Kind::Idx, "train_images"),
-    (Kind::Idx, "train_labels"),
-    (Kind::Idx, "test_images"),
-    (Kind::Idx, "test_labels"),
-    (Kind::Folder, "path"),
-    (Kind::Folder, "fit"),
-];
-
-impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Kind::Mnist => "mnist",
-            Kind::Idx => "idx",
-            Kind::Folder => "folder",
-        }
-    }
-
-    /// What a key of another kind has no meaning for.
-    fn described(self) -> &'static str {
-        match self {
-            Kind::Mnist => "the embedded MNIST",
-            Kind::Idx => "IDX files",
-            Kind::Folder => "a folder",
-        }
-    }
-}
-
-/// Reads the kind of `[source]` and its own keys; the section is still to be finished.
-pub(super) fn source(section: &mut Section<'_>) -> SourceSettings {
-    let kinds = [Kind::Mnist, Kind::Idx, Kind::Folder].map(|kind| (kind.name(), kind));
-    let kind = section.choice("kind", Kind::Mnist, &kinds);
-    let names = ["train_images", "train_labels", "test_images", "test_labels", "path"];
-    let paths = names.map(|name| section.path(name));
-    let fits = [("refuse", None), ("stretch", Some(Fit::Stretch)), ("contain", Some(Fit::Contain))];
-    let fit = section.choice("fit", None, &fits);
-    for (owner, name) in KEYS {
-        if section.has(name) && owner != kind {
-            let (found, owner) = (kind.described(), owner.name());
-            let message = format!("has no meaning for {found}: set `source.kind` to \"{owner}\"");
-            section.fault(name, message);
-        }
-        if !section.has(name) && owner == kind && name != "fit" {
-            section.fault("kind", format!("\"{}\" needs the path `source.{name}`", kind.name()));
-        }
-    }
-    let [train_images, train_labels, test_images, test_labels, path] =
-        paths.map(Option::unwrap_or_default);
-    match kind {
-        Kind::Mnist => SourceSettings::Mnist,
-        Kind::Idx => {
-            SourceSettings::Idx(IdxPaths { train_images, train_labels, test_images, test_labels })
-        }
-        Kind::Folder => SourceSettings::Folder { path, fit },
-    }
-}
 
 /// Reads `[limits]`.
 pub(super) fn limits(mut section: Section<'_>) -> Limits {
@@ -82,6 +15,8 @@ pub(super) fn limits(mut section: Section<'_>) -> Limits {
     let limits = Limits {
         source_bytes: section.whole("source_bytes", otherwise.source_bytes, size.clone()),
         source_files: section.whole("source_files", otherwise.source_files, 1..=1 << 32),
+        source_rows: section.whole("source_rows", otherwise.source_rows, 1..=1 << 32),
+        row_bytes: section.whole("row_bytes", otherwise.row_bytes, 1..=(1 << 24) - 1),
         image_bytes: section.whole("image_bytes", otherwise.image_bytes, 1..=1 << 32),
         image_side: section.whole("image_side", otherwise.image_side, 1..=1 << 20),
         image_pixels: section.whole("image_pixels", otherwise.image_pixels, size.clone()),
@@ -91,23 +26,28 @@ pub(super) fn limits(mut section: Section<'_>) -> Limits {
     limits
 }
 
-/// Reads `[preprocess]` for images of so many channels, when that is known. The defaults are the mean and deviation of MNIST's training pixels, as
-/// everybody uses them.
-pub(super) fn normalise(mut section: Section<'_>, channels: Option<usize>) -> Normalise {
+/// Reads `[preprocess]` for what a network takes: a number for each channel of images, for each column of rows.
+///
+/// The defaults for images are the mean and deviation of MNIST's training pixels, as everybody uses them; rows stay as they are.
+pub(super) fn normalise(mut section: Section<'_>, input: Shape) -> Normalise {
+    let (channels, what, mean, deviation) = match input {
+        Shape::Image { c, .. } => (c, "images of {} channels", 0.1307, 0.3081),
+        Shape::Features(d) => (d, "rows of {} features", 0.0, 1.0),
+        Shape::Sequence { channels, .. } => (channels, "sequences of {} channels", 0.0, 1.0),
+    };
     let mut figures = |name, default: f32, range| {
         let numbers = section.reals(name, range).unwrap_or_else(|| vec![f64::from(default)]);
         let found = numbers.len();
-        if let Some(channels) = channels.filter(|channels| found != 1 && found != *channels) {
-            let message = format!(
-                "{found} numbers for images of {channels} channels: give one number, or one for each"
-            );
+        if found != 1 && found != channels {
+            let what = what.replace("{}", &channels.to_string());
+            let message = format!("{found} numbers for {what}: give one number, or one for each");
             section.fault(name, message);
             return vec![default];
         }
         numbers.into_iter().map(|number| number as f32).collect()
     };
-    let mean = figures("mean", 0.1307, -1000.0..=1000.0);
-    let deviation = figures("deviation", 0.3081, 1e-6..=1000.0);
+    let mean = figures("mean", mean, -1e30..=1e30);
+    let deviation = figures("deviation", deviation, 1e-6..=1e30);
     section.finish();
     Normalise::new(mean, deviation)
 }

@@ -4,7 +4,7 @@ use planaria_baselines::Baseline;
 use planaria_data::{SourceError, Split};
 use planaria_learn::{LayerSpec, Network, Shape, ShapeError};
 use planaria_stages::{
-    PipelineSettings, StageKind,
+    PipelineSettings, StageKind, item_shape,
     settings::{BaselineSettings, PoolSettings, SourceSettings},
 };
 use serde::Serialize;
@@ -18,14 +18,17 @@ pub struct DataFacts {
     pub train_items: u64,
     /// Items to measure on.
     pub test_items: u64,
-    /// Height, width and channels of every image.
-    pub shape: (usize, usize, usize),
+    /// What every item is like.
+    pub shape: Shape,
 }
 
 impl DataFacts {
     /// The embedded MNIST.
-    pub const MNIST: DataFacts =
-        DataFacts { train_items: 60_000, test_items: 10_000, shape: (28, 28, 1) };
+    pub const MNIST: DataFacts = DataFacts {
+        train_items: 60_000,
+        test_items: 10_000,
+        shape: Shape::Image { h: 28, w: 28, c: 1 },
+    };
 
     /// Opens the source and looks.
     ///
@@ -34,12 +37,12 @@ impl DataFacts {
     pub fn of(settings: &PipelineSettings) -> Result<DataFacts, SourceError> {
         match &settings.source {
             SourceSettings::Mnist => Ok(DataFacts::MNIST),
-            SourceSettings::Idx(_) | SourceSettings::Folder { .. } => {
+            _ => {
                 let source = settings.open_source()?;
                 Ok(DataFacts {
                     train_items: source.len(Split::Train),
                     test_items: source.len(Split::Test),
-                    shape: source.shape(),
+                    shape: item_shape(&*source),
                 })
             }
         }
@@ -159,7 +162,7 @@ pub fn explain(config: &Config) -> Result<Explanation, ExplainError> {
         train_items,
         validation_items,
         test_items,
-        source: source(&settings.source),
+        source: settings.source.described(),
         network: settings.network.name.clone(),
         input: settings.network.input.to_string(),
         layers,
@@ -186,14 +189,6 @@ fn explained(name: &str, pool: &PoolSettings) -> ExplainedStage {
         mailbox: pool.mailbox,
         hang_after: units::duration(pool.hang_after_ms),
         attempts_max: pool.attempts_max,
-    }
-}
-
-fn source(source: &SourceSettings) -> String {
-    match source {
-        SourceSettings::Mnist => "MNIST, embedded".into(),
-        SourceSettings::Idx(paths) => format!("IDX, {}", paths.train_images.display()),
-        SourceSettings::Folder { path, .. } => format!("pictures, {}", path.display()),
     }
 }
 
@@ -229,11 +224,9 @@ fn memory_bytes(
     let image = settings.network.input.len() as u64;
     let train_items = settings.train_items.unwrap_or(data.train_items);
     let test_items = settings.test_items.unwrap_or(data.test_items);
-    let raw = match settings.source {
-        SourceSettings::Mnist | SourceSettings::Idx(_) => {
-            (data.train_items + data.test_items) * image
-        }
-        SourceSettings::Folder { .. } => 0, // read picture by picture
+    let raw = match settings.source.is_in_memory() {
+        true => (data.train_items + data.test_items) * image,
+        false => 0, // read item by item
     };
     let held = |pool: &PoolSettings| floats(image) * pool.mailbox.min(train_items);
     let mailboxes: u64 = settings.pools.values().map(held).sum();

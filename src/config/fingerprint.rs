@@ -5,7 +5,7 @@
 //! bytes lie at a source's paths is not part of it either: a model keeps its training data's own
 //! SHA-256 beside this one.
 
-use planaria_stages::{PipelineSettings, settings::SourceSettings};
+use planaria_stages::PipelineSettings;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -20,11 +20,7 @@ pub fn config_sha256(settings: &PipelineSettings) -> String {
 
 /// One line for each group of settings, always in this order.
 pub fn canonical(settings: &PipelineSettings) -> String {
-    let source = match &settings.source {
-        SourceSettings::Mnist => "mnist".to_owned(),
-        SourceSettings::Idx(_) => "idx".to_owned(),
-        SourceSettings::Folder { fit, .. } => format!("folder {fit:?}"),
-    };
+    let source = settings.source.canonical();
     let train = &settings.train;
     let lines = [
         line("format", &FORMAT),

@@ -2,8 +2,8 @@
 //!
 //! `load` reads it (`RawConfig`), `overlay` lays over it what flags say, `check` turns that into a `Config` or
 //! into every fault at once, `explain` says what it would do. `section` reads one table, `fault` is
-//! what can be wrong, `data`, `network`, `training` (with `schedule`, `optimiser`, `loss` and `validation`) and
-//! `pools` are the longer sections, `fingerprint` is what the result depends on. `sweep` is a
+//! what can be wrong, `source`, `data`, `network`, `training` (with `schedule`, `optimiser`, `loss` and
+//! `validation`) and `pools` are the longer sections, `fingerprint` is what the result depends on. `sweep` is a
 //! config of its own kind: many trainings that differ in some values, the `trials`.
 
 use planaria_stages::PipelineSettings;
@@ -18,6 +18,7 @@ pub mod nearest;
 pub mod fault;
 pub mod section;
 pub mod check;
+mod source;
 mod data;
 mod network;
 mod training;

@@ -177,6 +177,11 @@ impl<'r> Section<'r> {
         self.table.is_some_and(|table| table.contains_key(name))
     }
 
+    /// As [`Section::has`], for a field that need not be read: it is known from now on, and a fault finds its place.
+    pub fn meets(&mut self, name: &'static str) -> bool {
+        self.value(name).is_some()
+    }
+
     /// True when the file has a text here, where a section may stand too.
     pub fn is_text(&self, name: &str) -> bool {
         let value = self.table.and_then(|table| table.get(name));
@@ -371,6 +376,19 @@ impl<'r> Section<'r> {
             return None;
         }
         Some(self.reading.folder().join(text))
+    }
+
+    /// A list of paths, or one path, which is a list of one; each is relative to the config's folder.
+    pub fn paths(&mut self, name: &'static str) -> Option<Vec<PathBuf>> {
+        if self.is_text(name) {
+            return self.path(name).map(|path| vec![path]);
+        }
+        let texts = self.texts(name)?;
+        if texts.is_empty() || texts.iter().any(String::is_empty) {
+            self.fault(name, "is empty: give a path, or a list of paths");
+            return None;
+        }
+        Some(texts.into_iter().map(|text| self.reading.folder().join(text)).collect())
     }
 
     /// A list of texts, when it is there.

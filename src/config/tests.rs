@@ -90,7 +90,7 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         "[source]\nkind = \"folder\"\npath = \"x\"\ntest_labels = \"y\"",
-        "4:15: source.test_labels: has no meaning for a folder: set `source.kind` to \"idx\"",
+        "4:15: source.test_labels: has no meaning for a folder: set `source.kind` to \"idx\" or \"numpy\"",
     ),
     (
         "[source]\nkind = \"folder\"\npath = \"x\"\n[predict]\nfit = \"centre\"\n[network]\ninput = [2, 2, 3]\nlayers = [{ kind = \"flatten\" }, { kind = \"dense\", units = 10 }]",
@@ -111,7 +111,7 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         "[source]\ntest_labels = \"x\"",
-        "2:15: source.test_labels: has no meaning for the embedded MNIST: set `source.kind` to \"idx\"",
+        "2:15: source.test_labels: has no meaning for the embedded MNIST: set `source.kind` to \"idx\" or \"numpy\"",
     ),
     (
         "[network]\npreset = \"mnist\"",

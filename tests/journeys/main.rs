@@ -22,6 +22,7 @@ mod scale_a_stage;
 mod serve;
 mod kill_nine;
 mod pictures;
+mod sources;
 mod bad_data;
 mod bad_config;
 mod bad_socket;

@@ -36,12 +36,13 @@ impl Stage for Augment {
         let Original { sample, epoch } = original;
         let key = Key { seed: settings.seed, epoch, item: sample.item };
         let mut image = Vec::new();
-        self.0.numbers(&sample.pixels, &mut image);
+        self.0.numbers(&sample.values, &mut image);
         self.0.check_numbers(&image).map_err(|error| {
             let name = self.0.name_of(Split::Train, sample.item);
             failed(format!("{name}: {error}"))
         })?;
-        let background = settings.normalise.background(sample.pixels.c);
-        Ok(settings.augmentation.apply(image, sample.pixels.shape(), &background, key))
+        let shape = sample.values.shape();
+        let background = settings.normalise.background(shape.2);
+        Ok(settings.augmentation.apply(image, shape, &background, key))
     }
 }

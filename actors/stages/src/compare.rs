@@ -73,10 +73,10 @@ impl Stage for Compare {
 }
 
 fn table(plan: &Plan, samples: &[Arc<Sample>]) -> Table {
-    let columns = samples.first().map_or(0, |sample| sample.pixels.data.len());
+    let columns = samples.first().map_or(0, |sample| sample.values.count());
     let mut features = Vec::with_capacity(samples.len() * columns);
     for sample in samples {
-        plan.numbers(&sample.pixels, &mut features);
+        plan.numbers(&sample.values, &mut features);
     }
     let labels = samples.iter().map(|sample| sample.label).collect();
     Table { features, labels, columns }

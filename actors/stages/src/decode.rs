@@ -1,10 +1,10 @@
-//! Raw bytes -> pixels, within the limits. A decoder that panics takes this worker with it and nothing else.
+//! Raw bytes -> pixels or numbers, within the limits. A decoder that panics takes this worker with it and nothing else.
 
 use crate::{
     plan::Plan,
     stage::{Outcome, Stage, Task, failed},
 };
-use planaria_data::{Pixels, RawItem};
+use planaria_data::{RawItem, Values};
 use planaria_kernel::{Pulse, WorkerError};
 use std::sync::Arc;
 
@@ -16,19 +16,19 @@ pub(crate) struct Decode(pub(crate) Arc<Plan>);
 
 impl Stage for Decode {
     type Task = Raw;
-    type Made = Pixels;
+    type Made = Values;
 
     fn accept(task: Task) -> Option<Raw> {
         if let Task::Decode(raw) = task { Some(raw) } else { None }
     }
 
-    fn answer(made: Pixels) -> Outcome {
+    fn answer(made: Values) -> Outcome {
         Outcome::Decode(made)
     }
 
-    fn work(&mut self, raw: Raw, pulse: &Pulse) -> Result<Pixels, WorkerError> {
+    fn work(&mut self, raw: Raw, pulse: &Pulse) -> Result<Values, WorkerError> {
         pulse.beat()?;
         let codec = self.0.source.codec();
-        codec.decode(&raw.0.bytes, &self.0.settings.limits).map_err(failed)
+        codec.values(&raw.0.bytes, &self.0.settings.limits).map_err(failed)
     }
 }

@@ -59,7 +59,7 @@ impl Stage for Evaluate {
         self.images.clear();
         for sample in &block.samples {
             let begin = self.images.len();
-            self.plan.numbers(&sample.pixels, &mut self.images);
+            self.plan.numbers(&sample.values, &mut self.images);
             self.plan.check_numbers(&self.images[begin..]).map_err(|error| {
                 failed(format!("{}: {error}", self.plan.name_of(block.split, sample.item)))
             })?;

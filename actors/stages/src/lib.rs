@@ -44,6 +44,7 @@ pub use model::{
     CLASS_NAMES, OpenModelError, PREPROCESSING, PredictError, Prediction, Preprocessing, SavedModel,
 };
 pub use pipeline::{Death, JobError, KillError, Pipeline, ScaleError, Scaled, StartError};
+pub use plan::item_shape;
 pub use planaria_kernel::Strategy;
 pub use results::{
     BaselineResult, BestVersion, ClassResult, ComparisonRow, DeadLetter, EvaluationPoint,

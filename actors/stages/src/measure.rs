@@ -1,7 +1,8 @@
 //! A saved model on the items of a config, with no runtime alive: one after the other, in their order.
 
 use crate::{model::SavedModel, settings::PipelineSettings};
-use planaria_data::{Limits, Source, SourceError, Split, conform};
+use crate::preprocess::fitted;
+use planaria_data::{Limits, Source, SourceError, Split};
 use planaria_learn::{Score, Shape, ndarray::Array2};
 use std::convert::Infallible;
 
@@ -98,12 +99,10 @@ impl ItemsOfConfig {
         let mut read = Items::default();
         for index in items {
             let raw = self.source.read(split, index)?;
-            let decoded = self.source.codec().decode(&raw.bytes, &self.limits);
-            let Ok(pixels) = decoded else { continue };
-            let Ok(pixels) = conform(pixels, self.source.shape(), self.source.fit()) else {
-                continue;
-            };
-            model.numbers(&pixels, &mut read.numbers);
+            let decoded = self.source.codec().values(&raw.bytes, &self.limits);
+            let Ok(values) = decoded else { continue };
+            let Ok(values) = fitted(values, &*self.source) else { continue };
+            model.numbers(&values, &mut read.numbers);
             read.labels.push(raw.label);
         }
         Ok(read)

@@ -1,6 +1,6 @@
 //! A model: weights, and everything that is needed to answer a picture with them.
 
-use planaria_data::{Codec, Fit, Invert, Limits, Normalise, PerChannel, Pixels, fit_to};
+use planaria_data::{Codec, Fit, Invert, Limits, Normalise, Numbers, PerChannel, Values, fit_to};
 use planaria_kernel::Interrupt;
 use planaria_learn::{
     LOSSES, Loss, ModelError, Network, Predictor, Shape, Workspace, model_file, ndarray::Array2,
@@ -145,16 +145,13 @@ impl Model {
         workspace: &mut Workspace,
         pulse: &mut dyn FnMut() -> Result<(), E>,
     ) -> Result<Result<Prediction, PredictError>, E> {
-        let pixels = match Codec::Image.decode(image, &self.limits) {
-            Ok(pixels) => pixels,
-            Err(error) => return Ok(Err(PredictError::BadImage { reason: error.to_string() })),
+        let values = match self.decode(image) {
+            Ok(values) => values,
+            Err(reason) => return Ok(Err(PredictError::BadImage { reason })),
         };
         pulse()?;
-        let (h, w, c) = image_shape(&self.network);
-        let Preprocessing { invert, fit, .. } = self.preprocessing;
-        let pixels = fit_to(pixels, h, w, c, invert, fit);
-        let mut numbers = vec![0.0; pixels.data.len()];
-        self.preprocessing.normalise().apply(&pixels, &mut numbers);
+        let mut numbers = vec![0.0; values.count()];
+        self.preprocessing.normalise().apply_to(&values, &mut numbers);
         let mut probabilities = Array2::zeros((1, self.network.classes()));
         let images = self.network.input().samples(&numbers);
         let predictor = self.weights.predictor(&self.network, &self.loss);
@@ -170,6 +167,17 @@ impl Model {
         let probability = probabilities[class];
         let (class_names, model) = (self.class_names.clone(), self.version);
         Ok(Ok(Prediction { class, probability, probabilities, class_names, model }))
+    }
+
+    /// A picture as the network takes it, or a row of numbers for a network of features; else what is wrong with it.
+    fn decode(&self, bytes: &[u8]) -> Result<Values, String> {
+        let (h, w, c) = image_shape(&self.network);
+        if let Shape::Features(d) = self.network.input() {
+            return Numbers::of_text(bytes, d).map(Values::Numbers);
+        }
+        let pixels = Codec::Image.decode(bytes, &self.limits).map_err(|error| error.to_string())?;
+        let Preprocessing { invert, fit, .. } = self.preprocessing;
+        Ok(fit_to(pixels, h, w, c, invert, fit).into())
     }
 
     /// The bytes of a safetensors file with `metadata` beside what [`SavedModel::open`] needs.
@@ -317,11 +325,11 @@ impl SavedModel {
         &self.model.weights.parameters
     }
 
-    /// Appends the normalised numbers of a picture that has the network's size and channels.
-    pub(crate) fn numbers(&self, pixels: &Pixels, out: &mut Vec<f32>) {
+    /// Appends the normalised numbers of an item that has the network's shape.
+    pub(crate) fn numbers(&self, values: &Values, out: &mut Vec<f32>) {
         let begin = out.len();
-        out.resize(begin + pixels.data.len(), 0.0);
-        self.model.preprocessing.normalise().apply(pixels, &mut out[begin..]);
+        out.resize(begin + values.count(), 0.0);
+        self.model.preprocessing.normalise().apply_to(values, &mut out[begin..]);
     }
 
     /// SHA-256 of the weights, in hex.
@@ -371,12 +379,12 @@ fn class_names(
     Ok(names)
 }
 
-/// The `(H, W, C)` of the images that a network takes.
+/// The `(H, W, C)` of the images that a network takes; each feature is a channel.
 fn image_shape(network: &Network) -> (usize, usize, usize) {
     match network.input() {
         Shape::Image { h, w, c } => (h, w, c),
         Shape::Sequence { length, channels } => (length, channels, 1),
-        Shape::Features(d) => (1, d, 1),
+        Shape::Features(d) => (1, 1, d),
     }
 }
 

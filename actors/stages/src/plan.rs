@@ -5,8 +5,8 @@ use crate::{
     fine_tune::{self, FineTuneError, Origin},
     settings::{PipelineSettings, ValidationSettings},
 };
-use planaria_data::{NormaliseError, Pixels, Source, SourceError, Split};
-use planaria_learn::{InputError, Loss, Network, ShapeError, loss::CrossEntropy};
+use planaria_data::{Codec, NormaliseError, Source, SourceError, Split, Values};
+use planaria_learn::{InputError, Loss, Network, Shape, ShapeError, loss::CrossEntropy};
 use planaria_random::{Permutation, Purpose};
 use std::sync::Arc;
 
@@ -59,6 +59,9 @@ pub enum PlanError {
         /// Of how many.
         items: u64,
     },
+    /// Rows of numbers cannot be turned, cropped or bent.
+    #[error("[augment] has no meaning for rows of numbers: leave the section out")]
+    Augmentation,
     /// A batch larger than the data.
     #[error("`train.batch` is {batch} but there are {items} training items: make it smaller")]
     BatchTooLarge {
@@ -85,6 +88,14 @@ pub(crate) enum NumbersError {
     Input(#[from] InputError),
 }
 
+/// What an item of a source is to a network: a row of a table is features, all else an image.
+pub fn item_shape(source: &dyn Source) -> Shape {
+    match (source.codec(), source.shape()) {
+        (Codec::Floats { .. }, (1, 1, d)) => Shape::Features(d),
+        (_, (h, w, c)) => Shape::Image { h, w, c },
+    }
+}
+
 /// The constants of a run.
 pub(crate) struct Plan {
     pub(crate) settings: PipelineSettings,
@@ -108,8 +119,8 @@ impl Plan {
         let source = settings.open_source()?;
         let network = Network::new(settings.network.input, &settings.network.layers)?;
         let network = network.with_isa(settings.isa);
-        let (h, w, c) = source.shape();
-        let held = planaria_learn::Shape::Image { h, w, c };
+        let held = item_shape(&*source);
+        let (_, _, c) = source.shape();
         if network.input() != held {
             let network = network.input().to_string();
             return Err(PlanError::Input { network, source_shape: held.to_string() });
@@ -118,6 +129,9 @@ impl Plan {
             .normalise
             .check(c)
             .map_err(|source| PlanError::Normalise { channels: c, source })?;
+        if matches!(held, Shape::Features(_)) && !settings.augmentation.is_identity() {
+            return Err(PlanError::Augmentation);
+        }
         if network.classes() < source.classes() {
             let (network, classes) = (network.classes(), source.classes());
             return Err(PlanError::Classes { network, classes });
@@ -197,10 +211,10 @@ impl Plan {
     }
 
     /// Appends the normalised numbers of an item to `out`.
-    pub(crate) fn numbers(&self, pixels: &Pixels, out: &mut Vec<f32>) {
+    pub(crate) fn numbers(&self, values: &Values, out: &mut Vec<f32>) {
         let begin = out.len();
-        out.resize(begin + pixels.data.len(), 0.0);
-        self.settings.normalise.apply(pixels, &mut out[begin..]);
+        out.resize(begin + values.count(), 0.0);
+        self.settings.normalise.apply_to(values, &mut out[begin..]);
     }
 
     /// What people call an item of the source.

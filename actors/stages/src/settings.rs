@@ -1,9 +1,7 @@
 //! What a pipeline is built from: checked values, nothing left to doubt.
 
-use planaria_data::{
-    Augmentation, Fit, Invert, Limits, Normalise, Source, SourceError,
-    source::{self, idx::IdxPaths},
-};
+pub use planaria_data::SourceSettings;
+use planaria_data::{Augmentation, Fit, Invert, Limits, Normalise, Source, SourceError};
 use planaria_kernel::Strategy;
 use planaria_learn::{Initialiser, Isa, LayerSpec, Loss, Schedule, Shape, Update};
 use serde::{Deserialize, Serialize};
@@ -58,40 +56,18 @@ pub struct PipelineSettings {
     pub state_dir: PathBuf,
 }
 
-/// Where raw data comes from.
-#[derive(Debug, Clone)]
-pub enum SourceSettings {
-    /// MNIST as it is embedded in the program.
-    Mnist,
-    /// Four IDX files, gzip or plain.
-    Idx(IdxPaths),
-    /// A folder of pictures, `train/<class>/*` and `test/<class>/*`.
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// How pictures of another size come to the network's; without it they are refused.
-        fit: Option<Fit>,
-    },
-}
-
 impl PipelineSettings {
     /// Opens the source, whose images are to become the network's input.
     ///
     /// # Errors
     /// [`SourceError`] when it cannot be used.
     pub fn open_source(&self) -> Result<Box<dyn Source>, SourceError> {
-        Ok(match &self.source {
-            SourceSettings::Mnist => Box::new(source::embedded::mnist()?),
-            SourceSettings::Idx(paths) => Box::new(source::idx::open(paths, &self.limits)?),
-            SourceSettings::Folder { path, fit } => {
-                let wanted = match self.network.input {
-                    Shape::Image { h, w, c } => (h, w, c),
-                    Shape::Sequence { length, channels } => (length, channels, 1),
-                    Shape::Features(d) => (1, d, 1),
-                };
-                Box::new(source::folder::open(path, wanted, *fit, &self.limits)?)
-            }
-        })
+        let wanted = match self.network.input {
+            Shape::Image { h, w, c } => (h, w, c),
+            Shape::Sequence { length, channels } => (length, channels, 1),
+            Shape::Features(d) => (1, 1, d),
+        };
+        self.source.open(wanted, &self.limits)
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{
     augment, batch, checkpoint, compare, decode, deploy, evaluate, flow::PipelineFlow, ingest,
     predict, preprocess, train,
 };
-use planaria_data::{Pixels, RawItem};
+use planaria_data::{RawItem, Values};
 use planaria_kernel::{ItemId, Pulse, Worker, WorkerError};
 use std::sync::Arc;
 
@@ -26,8 +26,8 @@ pub(crate) enum Task {
 /// A worker's answer.
 pub(crate) enum Outcome {
     Ingest(RawItem),
-    Decode(Pixels),
-    Preprocess(Arc<Pixels>),
+    Decode(Values),
+    Preprocess(Arc<Values>),
     Augment(Vec<f32>),
     Batch(batch::Batch),
     Train(train::TrainOutcome),

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, metadata::Orientation};
 use serde::{Deserialize, Serialize};
 
-use crate::{Limits, Pixels};
+use crate::{Limits, Numbers, Pixels, Values};
 
 /// How an item's bytes become pixels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -18,12 +18,44 @@ pub enum Codec {
         /// Width in pixels.
         w: usize,
     },
+    /// The bytes are the pixels: `h * w` places of `c` bytes each.
+    Raw8 {
+        /// Height in pixels.
+        h: usize,
+        /// Width in pixels.
+        w: usize,
+        /// Channels, 1 to 4.
+        c: usize,
+    },
+    /// The bytes are numbers: `h * w * c` of them, each a little-endian `f32`. A row of a table is 1x1 with a channel a column.
+    Floats {
+        /// Height.
+        h: usize,
+        /// Width.
+        w: usize,
+        /// Channels.
+        c: usize,
+    },
     /// A file of any picture format built in (PNG, JPEG, GIF, BMP, WebP, TIFF, PNM), told by its first bytes.
     Image,
 }
 
 impl Codec {
-    /// Decodes one item; every limit is checked before the memory is taken.
+    /// Decodes one item to what it holds, a picture or numbers: as [`Codec::decode`], which knows pictures only.
+    ///
+    /// # Errors
+    /// As [`Codec::decode`]; [`DecodeError::NotFinite`] for numbers that nothing can be learnt from.
+    ///
+    /// # Panics
+    /// As [`Codec::decode`].
+    pub fn values(&self, bytes: &[u8], limits: &Limits) -> Result<Values, DecodeError> {
+        match *self {
+            Codec::Floats { h, w, c } => numbers(bytes, (h, w, c)).map(Values::Numbers),
+            _ => self.decode(bytes, limits).map(Values::Pixels),
+        }
+    }
+
+    /// Decodes one picture; every limit is checked before the memory is taken.
     ///
     /// A picture keeps its channels (1 to 4) and is turned upright as its EXIF says; deeper channels are cut to a byte; of an
     /// animation comes the first frame.
@@ -39,13 +71,9 @@ impl Codec {
             return Err(DecodeError::Bytes { have, limit: limits.image_bytes });
         }
         match *self {
-            Codec::Grey8 { h, w } => {
-                let need = (h as u64).saturating_mul(w as u64);
-                if have != need {
-                    return Err(DecodeError::Length { have, need, h, w });
-                }
-                Ok(Pixels::new(h, w, 1, bytes.to_vec()))
-            }
+            Codec::Grey8 { h, w } => raw(bytes, (h, w, 1)),
+            Codec::Raw8 { h, w, c } => raw(bytes, (h, w, c)),
+            Codec::Floats { .. } => Err(DecodeError::Numbers),
             Codec::Image => decode_picture(bytes, limits),
         }
     }
@@ -55,7 +83,7 @@ impl Codec {
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// Raw pixels of another size.
-    #[error("{have} bytes where {h}x{w} grey pixels need {need}: drop the item or its source")]
+    #[error("{have} bytes where {h}x{w}x{c} need {need}: drop the item or its source")]
     Length {
         /// Bytes of the item.
         have: u64,
@@ -65,6 +93,19 @@ pub enum DecodeError {
         h: usize,
         /// Width in pixels.
         w: usize,
+        /// Channels.
+        c: usize,
+    },
+    /// Numbers are no picture.
+    #[error("the item is numbers and no picture: choose another source or leave the step out")]
+    Numbers,
+    /// A number that is none, or infinite.
+    #[error("value {index} is {value}: drop the item, or fill what is missing")]
+    NotFinite {
+        /// Which one, from 0.
+        index: usize,
+        /// What it is.
+        value: f32,
     },
     /// More bytes than allowed.
     #[error("an image of {have} bytes: drop it or raise the limit `image_bytes` ({limit})")]
@@ -126,7 +167,9 @@ impl Codec {
     /// [`DecodeError`], as far as the header tells.
     pub fn size(&self, bytes: &[u8], limits: &Limits) -> Result<(usize, usize), DecodeError> {
         match *self {
-            Codec::Grey8 { h, w } => Ok((h, w)),
+            Codec::Grey8 { h, w } | Codec::Raw8 { h, w, .. } | Codec::Floats { h, w, .. } => {
+                Ok((h, w))
+            }
             Codec::Image => {
                 let (decoder, orientation) = opened(bytes, limits)?;
                 let (w, h) = decoder.dimensions();
@@ -142,6 +185,29 @@ impl Codec {
             }
         }
     }
+}
+
+/// Bytes that are pixels already.
+fn raw(bytes: &[u8], (h, w, c): (usize, usize, usize)) -> Result<Pixels, DecodeError> {
+    length(bytes, (h, w, c), 1)?;
+    Ok(Pixels::new(h, w, c, bytes.to_vec()))
+}
+
+/// Bytes that are numbers, every one of them finite.
+fn numbers(bytes: &[u8], shape: (usize, usize, usize)) -> Result<Numbers, DecodeError> {
+    length(bytes, shape, 4)?;
+    let data: Vec<f32> = bytes.as_chunks().0.iter().map(|&four| f32::from_le_bytes(four)).collect();
+    match data.iter().position(|number| !number.is_finite()) {
+        Some(index) => Err(DecodeError::NotFinite { index, value: data[index] }),
+        None => Ok(Numbers::new(shape, data)),
+    }
+}
+
+/// Proves that `bytes` are as many as a shape of elements of `size` bytes needs.
+fn length(bytes: &[u8], (h, w, c): (usize, usize, usize), size: u64) -> Result<(), DecodeError> {
+    let have = bytes.len() as u64;
+    let need = [h, w, c].iter().fold(size, |product, &side| product.saturating_mul(side as u64));
+    if have == need { Ok(()) } else { Err(DecodeError::Length { have, need, h, w, c }) }
 }
 
 fn decode_picture(bytes: &[u8], limits: &Limits) -> Result<Pixels, DecodeError> {

@@ -1,10 +1,11 @@
 //! Where images come from and what is done to them before a network sees them.
 //!
-//! The way of an item: a [`Source`] reads its bytes, a [`Codec`] decodes them to [`Pixels`], [`Normalise`] makes numbers of
+//! The way of an item: a [`Source`] reads its bytes, a [`Codec`] decodes them to [`Values`], [`Normalise`] makes numbers of
 //! them, [`Augmentation`] varies those in training. [`fit_to`] makes a user's own picture look like the training data.
 //! Everything is a pure function without threads and logs; only a source reads a file.
 
 pub mod pixels;
+pub mod values;
 pub mod limits;
 pub mod source;
 pub mod codec;
@@ -18,4 +19,5 @@ pub use fit::{ConformError, Fit, Invert, conform, fit_to};
 pub use limits::Limits;
 pub use normalise::{Normalise, NormaliseError, PerChannel};
 pub use pixels::Pixels;
-pub use source::{RawItem, Source, SourceError, Split};
+pub use source::{RawItem, Source, SourceError, SourceSettings, Split};
+pub use values::{Numbers, Values};

@@ -10,6 +10,10 @@ pub struct Limits {
     pub source_bytes: u64,
     /// Files that a folder of pictures may hold. Default: 2,000,000.
     pub source_files: u64,
+    /// Rows that the tables of a source may have. Default: 100,000,000.
+    pub source_rows: u64,
+    /// Bytes of one row of a table. Default: 1 MiB; at most 16 MiB - 1.
+    pub row_bytes: u32,
     /// Bytes of one image as it lies in the source. Default: 16 MiB.
     pub image_bytes: u64,
     /// Pixels of an image's width and of its height. Default: 16384.
@@ -25,6 +29,8 @@ impl Default for Limits {
         Limits {
             source_bytes: 2 << 30,
             source_files: 2_000_000,
+            source_rows: 100_000_000,
+            row_bytes: 1 << 20,
             image_bytes: 16 << 20,
             image_side: 16_384,
             image_pixels: 64 << 20,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Pixels;
+use crate::{Numbers, Pixels, Values};
 
 /// Maps a byte to `(byte / 255 - mean) / deviation`, for all channels alike or each by its own figures.
 ///
@@ -129,6 +129,25 @@ impl Normalise {
             let figures = mean.iter().zip(&deviation);
             for ((number, &byte), (mean, deviation)) in numbers.iter_mut().zip(bytes).zip(figures) {
                 *number = (f32::from(byte) / 255.0 - mean) / deviation;
+            }
+        }
+    }
+
+    /// Writes the normalised numbers of an item: of bytes as [`Normalise::apply`], of numbers `(number - mean) / deviation`.
+    ///
+    /// # Panics
+    /// When `out` is not as long as the item has numbers, or a list is shorter than the channels.
+    pub fn apply_to(&self, values: &Values, out: &mut [f32]) {
+        match values {
+            Values::Pixels(pixels) => self.apply(pixels, out),
+            Values::Numbers(Numbers { shape: (_, _, c), data }) => {
+                assert_eq!(out.len(), data.len(), "every number gives one number");
+                let places = data.chunks(*c).zip(out.chunks_mut(*c));
+                for (channel, (from, to)) in
+                    places.flat_map(|(from, to)| from.iter().zip(to).enumerate())
+                {
+                    *to = (from - self.mean.of(channel)) / self.deviation.of(channel);
+                }
             }
         }
     }

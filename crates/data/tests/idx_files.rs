@@ -136,7 +136,7 @@ fn a_gzip_file_cut_or_changed_anywhere_is_refused() {
         let mut files = Files::new();
         files.train_images = zipped[..cut].to_vec();
         let refusal = files.refusal(&Limits::default(), "train-images");
-        assert!(["Truncated", "Gzip"].contains(&refusal.as_str()), "cut at {cut}: {refusal}");
+        assert!(["Truncated", "Packed"].contains(&refusal.as_str()), "cut at {cut}: {refusal}");
     }
     // Bytes 4 to 9 of a gzip header (time, level, system) say nothing about the content.
     for at in (0..4).chain(10..zipped.len()) {
@@ -162,11 +162,11 @@ fn every_wrong_file_has_its_own_error() {
             f.test_labels.push(0);
             f.test_labels = gzip(&f.test_labels);
         }),
-        ("Gzip", "test-labels", |f| {
+        ("Packed", "test-labels", |f| {
             f.test_labels = gzip(&f.test_labels);
             f.test_labels.push(7);
         }),
-        ("Gzip", "test-labels", |f| {
+        ("Packed", "test-labels", |f| {
             f.test_labels = gzip(&f.test_labels);
             f.test_labels.extend([7; 40]);
         }),

@@ -6,7 +6,7 @@
 
 use super::id;
 use crate::{decode::Raw, ingest::Address, kinds::StageKind, plan::Plan, preprocess::Decoded};
-use planaria_data::{Pixels, RawItem, Split};
+use planaria_data::{RawItem, Split, Values};
 use planaria_kernel::{Intake, ItemId};
 use planaria_random::Permutation;
 use std::{collections::BTreeMap, sync::Arc};
@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, sync::Arc};
 /// A preprocessed item.
 pub(crate) struct Sample {
     /// Of the source's shape.
-    pub(crate) pixels: Arc<Pixels>,
+    pub(crate) values: Arc<Values>,
     pub(crate) label: u8,
     /// Its number in its split of the source.
     pub(crate) item: u64,
@@ -37,7 +37,7 @@ pub(crate) struct Samples {
     /// The mailbox of decode: what lies between ingest and it.
     raw: BTreeMap<u64, Arc<RawItem>>,
     /// The mailbox of preprocess, with the labels.
-    pixels: BTreeMap<u64, (Arc<Pixels>, u8)>,
+    decoded: BTreeMap<u64, (Arc<Values>, u8)>,
     /// By ordinal.
     places: Vec<Place>,
     /// How many places are no longer coming.
@@ -53,7 +53,7 @@ impl Samples {
             first_order: plan.shuffle(0),
             admitted: 0,
             raw: BTreeMap::new(),
-            pixels: BTreeMap::new(),
+            decoded: BTreeMap::new(),
             places: (0..items).map(|_| Place::Coming).collect(),
             settled: 0,
             settled_below: 0,
@@ -103,7 +103,7 @@ impl Samples {
     }
 
     pub(crate) fn decoded(&self, ordinal: u64) -> Decoded {
-        Decoded(self.pixels[&ordinal].0.clone())
+        Decoded(self.decoded[&ordinal].0.clone())
     }
 
     pub(crate) fn ingested(&mut self, ordinal: u64, raw: RawItem, intake: &mut Intake<'_>) {
@@ -111,22 +111,22 @@ impl Samples {
         intake.accept(id(StageKind::Decode), ItemId(ordinal));
     }
 
-    pub(crate) fn was_decoded(&mut self, ordinal: u64, pixels: Pixels, intake: &mut Intake<'_>) {
+    pub(crate) fn was_decoded(&mut self, ordinal: u64, values: Values, intake: &mut Intake<'_>) {
         let raw = self.raw.remove(&ordinal).expect("a decoded item was raw until now");
-        self.pixels.insert(ordinal, (Arc::new(pixels), raw.label));
+        self.decoded.insert(ordinal, (Arc::new(values), raw.label));
         intake.accept(id(StageKind::Preprocess), ItemId(ordinal));
     }
 
-    pub(crate) fn preprocessed(&mut self, ordinal: u64, pixels: Arc<Pixels>) {
-        let (_, label) = self.pixels.remove(&ordinal).expect("a preprocessed item had pixels");
+    pub(crate) fn preprocessed(&mut self, ordinal: u64, values: Arc<Values>) {
+        let (_, label) = self.decoded.remove(&ordinal).expect("a preprocessed item was decoded");
         let item = self.address(ordinal).index;
-        self.settle(ordinal, Place::Here(Arc::new(Sample { pixels, label, item })));
+        self.settle(ordinal, Place::Here(Arc::new(Sample { values, label, item })));
     }
 
     /// An item was given up: the stages after must not wait for it.
     pub(crate) fn lost(&mut self, at: StageKind, ordinal: u64, intake: &mut Intake<'_>) {
         self.raw.remove(&ordinal);
-        self.pixels.remove(&ordinal);
+        self.decoded.remove(&ordinal);
         for later in [StageKind::Decode, StageKind::Preprocess] {
             if at < later {
                 intake.skip(id(later), ItemId(ordinal));

@@ -24,7 +24,7 @@ const ENDINGS: [&str; 14] = [
 ];
 
 /// Training data larger than this is known by its names and sizes: reading all of it first would take minutes.
-const HASHED_BYTES_MAX: u64 = 1 << 30;
+pub(super) const HASHED_BYTES_MAX: u64 = 1 << 30;
 
 /// A data set of pictures in folders of classes.
 #[derive(Clone, Debug)]
@@ -184,7 +184,7 @@ impl Scan<'_> {
     }
 }
 
-fn is_pictures_name(name: &Path) -> bool {
+pub(super) fn is_pictures_name(name: &Path) -> bool {
     let ending = name.extension().and_then(|ending| ending.to_str());
     ending.is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
 }

@@ -1,4 +1,4 @@
-//! IDX files, the format MNIST is published in, plain or in gzip.
+//! IDX files, the format MNIST is published in, plain or packed (gzip, zstd, xz).
 //!
 //! A file is read and checked as a whole when it is opened: afterwards no read can fail. A header is believed only when the
 //! file holds exactly as many bytes as it announces; nothing is inflated beyond that or beyond the limits.
@@ -10,15 +10,15 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
+use super::seekable::packed;
+use super::unpack::{Packing, unpacked};
 use super::{RawItem, Source, SourceError, Split, open_file};
 use crate::{Codec, Limits};
 
 const MAGIC_IMAGES: u32 = 0x0000_0803;
 const MAGIC_LABELS: u32 = 0x0000_0801;
-const MAGIC_GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// A data set of grey images, held in memory.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ pub struct IdxPaths {
     pub test_labels: PathBuf,
 }
 
-/// Opens and checks four IDX files, each plain or in gzip (told by its first bytes, not by its name).
+/// Opens and checks four IDX files, each plain or packed (told by its first bytes, not by its name).
 ///
 /// There are as many classes as the largest training label says, plus one; no test label may be beyond.
 ///
@@ -242,36 +242,31 @@ struct IdxReader<'a> {
 
 impl IdxReader<'_> {
     /// The whole file, uncompressed: its header and exactly as many bytes as that announces.
-    fn read(&self, mut raw: impl Read, magic: u32) -> Result<Vec<u8>, SourceError> {
-        let mut first = Vec::new();
-        self.fill(&mut raw, &mut first, 2, false)?;
-        let zipped = first == MAGIC_GZIP;
-        let whole = std::io::Cursor::new(first).chain(raw);
-        if zipped {
-            self.read_plain(MultiGzDecoder::new(whole), magic, true)
-        } else {
-            self.read_plain(whole, magic, false)
-        }
+    fn read(&self, raw: impl Read, magic: u32) -> Result<Vec<u8>, SourceError> {
+        let path = || self.path.to_path_buf();
+        let (packing, from) =
+            unpacked(raw).map_err(|source| SourceError::Read { path: path(), source })?;
+        self.read_plain(from, magic, packing)
     }
 
     fn read_plain(
         &self,
         mut from: impl Read,
         magic: u32,
-        zipped: bool,
+        packing: Packing,
     ) -> Result<Vec<u8>, SourceError> {
         let path = || self.path.to_path_buf();
         let rank = (magic & 0xff) as usize;
         let header = 4 + 4 * rank as u64;
         let mut file = Vec::new();
-        self.fill(&mut from, &mut file, 4, zipped)?;
+        self.fill(&mut from, &mut file, 4, packing)?;
         let whole_magic = file.len() == 4;
         let found = file.iter().fold(0, |sum, &byte| sum << 8 | u32::from(byte));
         if whole_magic && found != magic {
             let kind = if magic == MAGIC_IMAGES { "images" } else { "labels" };
             return Err(SourceError::Magic { path: path(), kind, found, need: magic });
         }
-        self.fill(&mut from, &mut file, header, zipped)?;
+        self.fill(&mut from, &mut file, header, packing)?;
         if (file.len() as u64) < header {
             return Err(SourceError::Truncated {
                 path: path(),
@@ -286,36 +281,32 @@ impl IdxReader<'_> {
             Ok(need) if need <= limit => need,
             _ => return Err(SourceError::TooLarge { path: path(), limit }),
         };
-        let cut = self.fill(&mut from, &mut file, need + 1, zipped)?;
+        let cut = self.fill(&mut from, &mut file, need + 1, packing)?;
         match (file.len() as u64, cut) {
             (have, _) if have < need => Err(SourceError::Truncated { path: path(), have, need }),
             (have, _) if have > need => Err(SourceError::Trailing { path: path(), need }),
-            // Every byte is there, but gzip's own checksum is not, or a stump of something follows.
-            (_, Some(source)) => Err(SourceError::Gzip { path: path(), source }),
+            // Every byte is there, but the packing's own checksum is not, or a stump of something follows.
+            (_, Some(source)) => Err(packed(self.path, packing, source)),
             (_, None) => Ok(file),
         }
     }
 
-    /// Reads on until `file` holds `bytes` bytes, or fewer when the stream ends; gives the error of a gzip member cut short.
+    /// Reads on until `file` holds `bytes` bytes, or fewer when the stream ends; gives the error of a packed stream cut short.
     fn fill(
         &self,
         from: &mut impl Read,
         file: &mut Vec<u8>,
         bytes: u64,
-        zipped: bool,
+        packing: Packing,
     ) -> Result<Option<std::io::Error>, SourceError> {
         let missing = bytes.saturating_sub(file.len() as u64);
-        let path = || self.path.to_path_buf();
-        match (from.by_ref().take(missing).read_to_end(file), zipped) {
-            (Ok(_), _) => Ok(None),
-            (Err(source), true) => match source.kind() {
-                ErrorKind::UnexpectedEof => Ok(Some(source)),
-                ErrorKind::InvalidInput | ErrorKind::InvalidData => {
-                    Err(SourceError::Gzip { path: path(), source })
-                }
-                _ => Err(SourceError::Read { path: path(), source }),
-            },
-            (Err(source), false) => Err(SourceError::Read { path: path(), source }),
+        match from.by_ref().take(missing).read_to_end(file) {
+            Ok(_) => Ok(None),
+            Err(source) if packing == Packing::Plain => {
+                Err(SourceError::Read { path: self.path.to_path_buf(), source })
+            }
+            Err(source) if source.kind() == ErrorKind::UnexpectedEof => Ok(Some(source)),
+            Err(source) => Err(packed(self.path, packing, source)),
         }
     }
 }

@@ -22,16 +22,15 @@ mod precision;
 mod encode;
 mod bytes;
 mod decode;
-pub mod npy;
-mod zip;
 pub mod npz;
 pub mod onnx;
 
 pub use bytes::encode_quantised;
 pub use decode::{decode, decode_parameters};
 pub use encode::{encode, encode_as};
+pub use planaria_npy as npy;
+pub use planaria_npy::{Packing, ZipError};
 pub use precision::Precision;
-pub use zip::{Packing, ZipError};
 
 use crate::{LayerSpec, Shape, ShapeError};
 use serde::{Deserialize, Serialize};

@@ -7,9 +7,10 @@
 //! Source: <https://numpy.org/doc/stable/reference/generated/numpy.savez.html>.
 
 use super::ModelError;
-use super::npy::{Npy, NpyError};
 use super::tensors::{FileTensor, file_tensors, read_tensors};
-use super::zip::{self, Packing, ZipError};
+use planaria_npy::zip::{self, Packing, ZipError};
+use planaria_npy::{Npy, NpyError};
+
 use crate::Network;
 use ndarray::{ArrayD, IxDyn};
 use std::collections::BTreeMap;

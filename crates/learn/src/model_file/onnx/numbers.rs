@@ -2,7 +2,7 @@
 
 use super::OnnxError;
 use super::messages::{Tensor, data_type};
-use crate::model_file::npy::widened;
+use planaria_npy::array::widened;
 
 /// The most axes of a tensor.
 const RANK_MAX: usize = 8;

@@ -1,21 +1,33 @@
 //! The header of a `.npy` file: `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`.
 
-use super::{HEADER_BYTES_MAX, LEN_MAX, MAGIC, NpyError, RANK_MAX};
+use crate::array::{HEADER_BYTES_MAX, LEN_MAX, MAGIC, NpyError, RANK_MAX};
 
 /// How a number of the file lies, by NumPy's letter and its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Element {
+pub enum Element {
+    /// Truth values of a byte.
     B1,
+    /// `int8`.
     I1,
+    /// `uint8`.
     U1,
+    /// `int16`.
     I2,
+    /// `uint16`.
     U2,
+    /// `float16`.
     F2,
+    /// `int32`.
     I4,
+    /// `uint32`.
     U4,
+    /// `float32`.
     F4,
+    /// `int64`.
     I8,
+    /// `uint64`.
     U8,
+    /// `float64`.
     F8,
 }
 
@@ -37,7 +49,7 @@ const ELEMENTS: [(&str, Element); 12] = [
 
 impl Element {
     /// The bytes of a number.
-    pub(super) fn bytes(self) -> usize {
+    pub fn bytes(self) -> usize {
         match self {
             Element::B1 | Element::I1 | Element::U1 => 1,
             Element::I2 | Element::U2 | Element::F2 => 2,
@@ -49,16 +61,24 @@ impl Element {
 
 /// What a header says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Header {
-    pub(super) element: Element,
+pub struct Header {
+    /// How a number lies.
+    pub element: Element,
     /// The first axis is contiguous, not the last.
-    pub(super) is_fortran: bool,
-    pub(super) shape: Vec<usize>,
+    pub is_fortran: bool,
+    /// The lengths of the axes.
+    pub shape: Vec<usize>,
 }
 
 impl Header {
-    /// The header of a file, and the bytes behind it.
-    pub(super) fn split(bytes: &[u8]) -> Result<(Header, &[u8]), NpyError> {
+    /// No header is longer, with the magic before it.
+    pub const BYTES_MAX: usize = 12 + HEADER_BYTES_MAX;
+
+    /// The header of a file, and the bytes behind it; `bytes` may be the file's first [`Header::BYTES_MAX`] only.
+    ///
+    /// # Errors
+    /// [`NpyError`] for what is not the literal that NumPy writes.
+    pub fn split(bytes: &[u8]) -> Result<(Header, &[u8]), NpyError> {
         let rest = bytes.strip_prefix(MAGIC).ok_or(NpyError::Magic)?;
         let cut_off = NpyError::HeaderLength { claimed: usize::MAX, found: bytes.len() };
         let Some((&[major, minor], rest)) = rest.split_first_chunk() else { return Err(cut_off) };
@@ -81,9 +101,10 @@ impl Header {
         }
     }
 
-    /// How many numbers there are, if that many are read. Also of an array that is empty, all
+    /// How many numbers there are, if an array in memory may have as many. Also of an array that is empty, all
     /// other axes are within the limit.
-    pub(super) fn len(&self) -> Option<usize> {
+    #[allow(clippy::len_without_is_empty, reason = "an array may have no numbers and a shape")]
+    pub fn len(&self) -> Option<usize> {
         if self.shape.len() > RANK_MAX {
             return None;
         }
@@ -94,8 +115,11 @@ impl Header {
     }
 }
 
-/// The bytes up to the numbers, padded to a multiple of 64 as NumPy's are.
-pub(super) fn write(element: Element, shape: &[usize]) -> Vec<u8> {
+/// The bytes up to the numbers, in C order, padded to a multiple of 64 as NumPy's are.
+///
+/// # Panics
+/// For more than eight axes: such an array could not be read back.
+pub fn write(element: Element, shape: &[usize]) -> Vec<u8> {
     assert!(shape.len() <= RANK_MAX, "an array of {} axes cannot be read back", shape.len());
     let (descr, _) = ELEMENTS
         .iter()

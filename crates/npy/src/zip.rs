@@ -93,7 +93,7 @@ pub enum ZipError {
 
 /// A member of an archive, still packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Member<'a> {
+pub struct Member<'a> {
     packing: Packing,
     checksum: u32,
     size: usize,
@@ -101,7 +101,10 @@ pub(super) struct Member<'a> {
 }
 
 /// The members of an archive by their names.
-pub(super) fn members(bytes: &[u8]) -> Result<BTreeMap<&str, Member<'_>>, ZipError> {
+///
+/// # Errors
+/// [`ZipError`] when the directory or a name cannot be used.
+pub fn members(bytes: &[u8]) -> Result<BTreeMap<&str, Member<'_>>, ZipError> {
     let end = end(bytes).ok_or(ZipError::NoEnd)?;
     let found = usize::from(u16_at(end, 10));
     if found > MEMBERS_MAX {
@@ -173,7 +176,10 @@ fn packed<'a>(bytes: &'a [u8], name: &str, header: &[u8]) -> Result<Option<Membe
 
 impl Member<'_> {
     /// Its bytes, at most `limit`; `name` is for errors.
-    pub(super) fn unpack(&self, name: &str, limit: usize) -> Result<Vec<u8>, ZipError> {
+    ///
+    /// # Errors
+    /// [`ZipError`] when it claims more, or is not what was packed.
+    pub fn unpack(&self, name: &str, limit: usize) -> Result<Vec<u8>, ZipError> {
         let name = || name.to_owned();
         if self.size > limit {
             return Err(ZipError::TooLarge { name: name(), claimed: self.size, limit });
@@ -204,7 +210,7 @@ impl Member<'_> {
 /// # Errors
 /// When it would be an archive that [`members`] does not read: too many members, a name that is too
 /// long or there twice, 4 GB or more.
-pub(super) fn write(
+pub fn write(
     packing: Packing,
     files: impl IntoIterator<Item = (String, Vec<u8>)>,
 ) -> Result<Vec<u8>, ZipError> {

@@ -1,4 +1,4 @@
-//! NumPy's `.npy`: one array as bytes and back.
+//! One array as bytes and back.
 //!
 //! Read are versions 1 to 3 of the header, numbers of one, two, four or eight bytes, little-endian,
 //! in C or Fortran order; written is version 1 in C order. Nothing is executed: the header is read
@@ -8,19 +8,17 @@
 //!
 //! Source: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 
-mod header;
-
-use header::{Element, Header};
+use crate::header::{self, Element, Header};
 use ndarray::{ArrayD, ShapeBuilder};
 
 /// What every file begins with.
-const MAGIC: &[u8; 6] = b"\x93NUMPY";
+pub(crate) const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// The most axes of an array.
-const RANK_MAX: usize = 8;
+pub(crate) const RANK_MAX: usize = 8;
 /// The longest header, as in NumPy.
-const HEADER_BYTES_MAX: usize = 10_000;
+pub(crate) const HEADER_BYTES_MAX: usize = 10_000;
 /// The most numbers of an array: 2^28, as of a net.
-const LEN_MAX: usize = 1 << 28;
+pub(crate) const LEN_MAX: usize = 1 << 28;
 
 /// An array of a `.npy` file.
 ///
@@ -232,7 +230,7 @@ fn array<T: Clone, const N: usize>(
 }
 
 /// A half as the single that equals it.
-pub(super) fn widened(half: u16) -> f32 {
+pub fn widened(half: u16) -> f32 {
     let magnitude = match ((half >> 10) & 31, half & 1023) {
         // 2^-24 is the smallest half above zero.
         (0, fraction) => f32::from(fraction) / (1 << 24) as f32,
