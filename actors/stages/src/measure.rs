@@ -1,9 +1,8 @@
 //! A saved model on the items of a config, with no runtime alive: one after the other, in their order.
 
-use crate::{model::SavedModel, settings::PipelineSettings};
-use crate::preprocess::fitted;
+use crate::{model::SavedModel, plan::item_shape, preprocess::fitted, settings::PipelineSettings};
 use planaria_data::{Limits, Source, SourceError, Split};
-use planaria_learn::{Score, Shape, ndarray::Array2};
+use planaria_learn::{Score, ndarray::Array2};
 use std::convert::Infallible;
 
 /// How many items are read and predicted at once.
@@ -65,8 +64,7 @@ impl ItemsOfConfig {
     /// When the source cannot be read, or holds other images or more classes than the model's.
     pub fn open(settings: &PipelineSettings, model: &SavedModel) -> Result<Self, MeasureError> {
         let source = settings.open_source()?;
-        let (h, w, c) = source.shape();
-        let (held, input) = (Shape::Image { h, w, c }, model.predictor().input());
+        let (held, input) = (item_shape(&*source), model.predictor().input());
         if held != input {
             let [model, held] = [input, held].map(|shape| shape.to_string());
             return Err(MeasureError::Input { model, held });
@@ -98,7 +96,10 @@ impl ItemsOfConfig {
     ) -> Result<Items, MeasureError> {
         let mut read = Items::default();
         for index in items {
-            let raw = self.source.read(split, index)?;
+            let raw = match self.source.read(split, index) {
+                Err(SourceError::Item { .. }) => continue,
+                raw => raw?,
+            };
             let decoded = self.source.codec().values(&raw.bytes, &self.limits);
             let Ok(values) = decoded else { continue };
             let Ok(values) = fitted(values, &*self.source) else { continue };
