@@ -67,6 +67,8 @@ pub enum Command {
     Import(ImportArgs),
     /// Make a model that computes with bytes: smaller, faster, and nearly as accurate.
     Quantise(QuantiseArgs),
+    /// Write a data set in another format: pictures, arrays, archives, tables.
+    Convert(ConvertArgs),
     /// Kill actors of the runtime, now, and see that nothing is lost.
     Kill(KillArgs),
     /// Kill actors of the runtime at random for a while.
@@ -412,6 +414,52 @@ impl From<FitFlag> for Fit {
             FitFlag::Centre => Fit::Centre,
         }
     }
+}
+
+/// `planaria convert`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  planaria convert pictures digits.npz                a folder train/CLASS, test/CLASS as arrays
+  planaria convert cifar-10-batches-bin cifar.tar.gz  records as an archive of PNG files
+  planaria convert mnist digits --to folder           the digits inside the program as pictures
+  planaria convert people.csv people --to json-lines --label kind
+  planaria convert config.toml people.npz             the source of a config, with all its keys
+
+DST appears when all of it is written, or not at all; a folder must not be there before.")]
+pub struct ConvertArgs {
+    /// A config (.toml), or data: an .npz, a .tar, a table, or a folder of pictures, IDX or CIFAR files.
+    #[arg(value_name = "SRC")]
+    pub src: PathBuf,
+    /// What is to be written: a file (.npz, .tar, .tar.gz), or a folder.
+    #[arg(value_name = "DST")]
+    pub dst: PathBuf,
+    /// Its format, when the name does not say it.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub to: Option<DataFormat>,
+    /// The column of a table that holds the class.
+    #[arg(long, value_name = "COLUMN", default_value = "label")]
+    pub label: String,
+    /// Leave items out that cannot be used, and say how many.
+    #[arg(long)]
+    pub skip_bad: bool,
+}
+
+/// A format that data is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DataFormat {
+    /// A folder of pictures, train/CLASS and test/CLASS.
+    Folder,
+    /// The same as a tar archive.
+    Tar,
+    /// NumPy's archive of arrays.
+    Npz,
+    /// A folder of four IDX files.
+    Idx,
+    /// A folder of train.csv and test.csv.
+    Csv,
+    /// A folder of train.jsonl and test.jsonl.
+    JsonLines,
 }
 
 /// `planaria kill`.

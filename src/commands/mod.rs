@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use self::convert::ConvertError;
 use crate::{
     cli::{Cli, Command, LogFormat, Overrides},
     config::{
@@ -30,6 +31,7 @@ mod predict;
 mod export;
 mod import;
 mod quantise;
+mod convert;
 mod model_files;
 mod measure;
 mod kill;
@@ -52,6 +54,8 @@ pub enum CommandError {
     Explain { path: PathBuf, source: ExplainError },
     #[error("--report {path}: {what}")]
     ReportPath { path: PathBuf, what: &'static str },
+    #[error(transparent)]
+    Convert(#[from] convert::ConvertError),
     #[error(transparent)]
     Socket(#[from] SocketError),
     #[error(transparent)]
@@ -135,6 +139,9 @@ impl CommandError {
             | CommandError::Explain { .. }
             | CommandError::HowMany { .. }
             | CommandError::RateRange { .. }
+            | CommandError::Convert(
+                ConvertError::UnknownSource { .. } | ConvertError::UnknownFormat { .. },
+            )
             | CommandError::ModelEnding { .. }
             | CommandError::NoModelEnding { .. }
             | CommandError::PrecisionOfFormat { .. }
@@ -157,6 +164,7 @@ impl CommandError {
             | CommandError::FailedServing
             | CommandError::Chaos(_)
             | CommandError::Report(_)
+            | CommandError::Convert(_)
             | CommandError::Model(_)
             | CommandError::ModelFile { .. }
             | CommandError::WriteModel(_)
@@ -220,6 +228,7 @@ pub fn execute(cli: Cli) -> Result<(), CommandError> {
         Command::Export(args) => export::export(&args),
         Command::Import(args) => import::import(&args),
         Command::Quantise(args) => quantise::quantise(&args),
+        Command::Convert(args) => convert::convert(&args),
         Command::Kill(args) => kill::kill(&args),
         Command::Chaos(args) => chaos::chaos(&args),
         Command::Scale(args) => scale::scale(&args),

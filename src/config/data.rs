@@ -30,10 +30,11 @@ pub(super) fn limits(mut section: Section<'_>) -> Limits {
 ///
 /// The defaults for images are the mean and deviation of MNIST's training pixels, as everybody uses them; rows stay as they are.
 pub(super) fn normalise(mut section: Section<'_>, input: Shape) -> Normalise {
-    let (channels, what, mean, deviation) = match input {
-        Shape::Image { c, .. } => (c, "images of {} channels", 0.1307, 0.3081),
-        Shape::Features(d) => (d, "rows of {} features", 0.0, 1.0),
-        Shape::Sequence { channels, .. } => (channels, "sequences of {} channels", 0.0, 1.0),
+    // Of images the figures are shares of white, or nearly; features may be anything.
+    let (channels, what, mean, deviation, most) = match input {
+        Shape::Image { c, .. } => (c, "images of {} channels", 0.1307, 0.3081, 1000.0),
+        Shape::Features(d) => (d, "rows of {} features", 0.0, 1.0, 1e30),
+        Shape::Sequence { channels, .. } => (channels, "sequences of {} channels", 0.0, 1.0, 1e30),
     };
     let mut figures = |name, default: f32, range| {
         let numbers = section.reals(name, range).unwrap_or_else(|| vec![f64::from(default)]);
@@ -46,8 +47,8 @@ pub(super) fn normalise(mut section: Section<'_>, input: Shape) -> Normalise {
         }
         numbers.into_iter().map(|number| number as f32).collect()
     };
-    let mean = figures("mean", mean, -1e30..=1e30);
-    let deviation = figures("deviation", deviation, 1e-6..=1e30);
+    let mean = figures("mean", mean, -most..=most);
+    let deviation = figures("deviation", deviation, 1e-6..=most);
     section.finish();
     Normalise::new(mean, deviation)
 }

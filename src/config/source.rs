@@ -30,7 +30,7 @@ struct Kind {
 const FOUR: [&str; 4] = ["train_images", "train_labels", "test_images", "test_labels"];
 
 /// Every kind. The first is the default.
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 10] = [
     Kind { name: "mnist", described: "the embedded MNIST", needs: &[], may: &[], read: mnist },
     Kind { name: "idx", described: "IDX files", needs: &FOUR, may: &[], read: idx },
     Kind { name: "folder", described: "a folder", needs: &["path"], may: &["fit"], read: folder },
@@ -62,6 +62,20 @@ const KINDS: [Kind; 8] = [
         needs: &["label"],
         may: &["path", "test_share", "train", "test", "features"],
         read: json_lines,
+    },
+    Kind {
+        name: "parquet",
+        described: "Parquet",
+        needs: &["label"],
+        may: &["path", "test_share", "train", "test", "features"],
+        read: parquet,
+    },
+    Kind {
+        name: "arrow",
+        described: "Arrow IPC",
+        needs: &["label"],
+        may: &["path", "test_share", "train", "test", "features"],
+        read: arrow,
     },
 ];
 
@@ -172,6 +186,14 @@ fn csv(section: &mut Section<'_>) -> SourceSettings {
 
 fn json_lines(section: &mut Section<'_>) -> SourceSettings {
     table(section, TableFormat::JsonLines)
+}
+
+fn parquet(section: &mut Section<'_>) -> SourceSettings {
+    table(section, TableFormat::Parquet)
+}
+
+fn arrow(section: &mut Section<'_>) -> SourceSettings {
+    table(section, TableFormat::Arrow)
 }
 
 /// What all tables have: files that share their rows between the splits, or files of each; and columns.

@@ -23,6 +23,7 @@ mod serve;
 mod kill_nine;
 mod pictures;
 mod sources;
+mod convert;
 mod bad_data;
 mod bad_config;
 mod bad_socket;

@@ -9,6 +9,7 @@ pub mod values;
 pub mod limits;
 pub mod source;
 pub mod codec;
+pub mod encode;
 pub mod normalise;
 pub mod augmentation;
 pub mod fit;

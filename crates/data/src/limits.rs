@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Bytes of one file of a source, as it lies there and uncompressed. Default: 2 GiB.
+    /// Bytes that one file of a source may unpack to, or that are held of it in memory; a plain file that is read where it lies
+    /// may be longer. Default: 2 GiB.
     pub source_bytes: u64,
     /// Files that a folder of pictures may hold. Default: 2,000,000.
     pub source_files: u64,

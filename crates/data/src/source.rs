@@ -85,6 +85,11 @@ pub trait Source: Send + Sync {
         &[]
     }
 
+    /// What the columns of a table are called, in the order of its features; empty for all else.
+    fn feature_names(&self) -> &[String] {
+        &[]
+    }
+
     /// How the items are decoded.
     fn codec(&self) -> Codec;
 

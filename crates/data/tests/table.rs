@@ -59,6 +59,8 @@ fn files_come_in_their_order_with_names_as_classes() {
     assert_eq!(row(&*source, Split::Test, 0).unwrap(), (vec![7.0, 8.0], 1));
     assert!(source.name_of(Split::Train, 1).unwrap().ends_with("0, row at byte 17"));
     assert!(source.describe().ends_with("3 train, 1 test, 2 features"), "{}", source.describe());
+    // printf 'a,kind,b\n1,dog,2\n3,cat,4\na,kind,b\r\n5,"ape",6\r\n' | sha256sum
+    assert!(source.sha256().starts_with("2531272c09d88171"), "{}", source.sha256());
 }
 
 #[test]

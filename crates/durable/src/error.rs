@@ -12,6 +12,12 @@ pub enum DurableError {
         /// The path.
         path: PathBuf,
     },
+    /// There is something of this name already, and it is not replaced.
+    #[error("{path}: is there already: give another name or move it away", path = path.display())]
+    Exists {
+        /// The path.
+        path: PathBuf,
+    },
     /// The folder is missing.
     #[error("{path}: its folder does not exist: create it or correct the path", path = path.display())]
     NoFolder {

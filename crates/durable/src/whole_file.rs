@@ -17,11 +17,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::DurableError;
 
-const PREFIX: &str = ".planaria-";
-const SUFFIX: &str = ".part";
+pub(crate) const PREFIX: &str = ".planaria-";
+pub(crate) const SUFFIX: &str = ".part";
 
 /// Tries to find a free temporary name; each is taken only by a leftover of a process with our id.
-const NAMES: u32 = 1_000;
+pub(crate) const NAMES: u32 = 1_000;
 
 /// Who may open a new file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -98,14 +98,15 @@ pub fn sweep(folder: impl AsRef<Path>) -> Result<u64, DurableError> {
 }
 
 /// A temporary file that is locked, and removed when dropped unless it was renamed.
-struct Part {
-    file: File,
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) file: File,
     path: PathBuf,
     renamed: bool,
 }
 
 impl Part {
-    fn create(folder: &Path, access: Access) -> io::Result<Part> {
+    pub(crate) fn create(folder: &Path, access: Access) -> io::Result<Part> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let mode = match access {
             Access::Usual => 0o666,
@@ -129,7 +130,7 @@ impl Part {
         Err(io::Error::new(ErrorKind::AlreadyExists, "too many leftovers: sweep the folder"))
     }
 
-    fn rename(&mut self, to: &Path) -> io::Result<()> {
+    pub(crate) fn rename(&mut self, to: &Path) -> io::Result<()> {
         fs::rename(&self.path, to)?;
         self.renamed = true;
         Ok(())
@@ -196,7 +197,7 @@ fn is_part(name: &OsStr) -> bool {
 }
 
 /// The folder of a path with a file name; that of a bare name is the current one.
-fn folder_of(path: &Path) -> &Path {
+pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),

@@ -8,6 +8,10 @@
 //!
 //! Source: PKWARE, "APPNOTE.TXT, .ZIP File Format Specification", 6.3.10, sections 4.3 and 4.4.
 
+mod stream;
+
+pub use stream::{Stream, StreamMember};
+
 use flate2::{Compression, Crc, read::DeflateDecoder, write::DeflateEncoder};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};

@@ -107,6 +107,7 @@ pub fn open(
         fit: None,
         classes: edition.classes,
         class_names: class_names(folder, edition),
+        feature_names: Vec::new(),
         sha256: hex(digest),
         name: format!("{}, {}", edition.called, folder.display()),
     }))

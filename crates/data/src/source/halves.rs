@@ -31,6 +31,8 @@ pub(super) struct Halves<H> {
     pub(super) classes: usize,
     /// As many as classes, or none.
     pub(super) class_names: Vec<String>,
+    /// As many as features, or none.
+    pub(super) feature_names: Vec<String>,
     pub(super) sha256: String,
     /// What it is and where: the begin of [`Source::describe`].
     pub(super) name: String,
@@ -65,6 +67,10 @@ impl<H: Half> Source for Halves<H> {
 
     fn class_names(&self) -> &[String] {
         &self.class_names
+    }
+
+    fn feature_names(&self) -> &[String] {
+        &self.feature_names
     }
 
     fn codec(&self) -> Codec {

@@ -85,6 +85,7 @@ pub fn open(paths: &NumpyPaths, limits: &Limits) -> Result<Box<dyn Source>, Sour
         fit: None,
         classes,
         class_names: Vec::new(),
+        feature_names: Vec::new(),
         sha256,
         name,
     }))

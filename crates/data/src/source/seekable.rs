@@ -148,6 +148,12 @@ pub(super) struct Spool {
 }
 
 impl Spool {
+    /// How many bytes were written.
+    #[cfg(feature = "columnar")]
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
     /// Appends bytes.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.len += bytes.len() as u64;

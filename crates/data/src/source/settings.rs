@@ -94,6 +94,8 @@ impl SourceSettings {
                 let format = match &table.format {
                     TableFormat::Csv { delimiter, names } => format!("csv {delimiter} {names:?}"),
                     TableFormat::JsonLines => "json-lines".into(),
+                    TableFormat::Parquet => "parquet".into(),
+                    TableFormat::Arrow => "arrow".into(),
                 };
                 let columns = &table.columns;
                 format!("{format} {:?} {columns:?}", table.files.test_share())

@@ -1,10 +1,12 @@
-//! Tables: rows of numbers with a label, from CSV or lines of JSON.
+//! Tables: rows of numbers with a label, from CSV or lines of JSON; from columns in `columnar`.
 //!
 //! One pass over the text finds where every row lies and what its label is; afterwards each is read at its place and parsed,
 //! in any order. Nine bytes a row are kept. A row that cannot be used (ragged, no number where one must be, too long, no label)
 //! is an error of that row alone. A row of `D` features is `[1, 1, D]`: each column is a channel with a mean and a deviation of
 //! its own.
 
+#[cfg(feature = "columnar")]
+mod columnar;
 mod csv;
 mod json;
 mod records;
@@ -50,6 +52,10 @@ pub enum TableFormat {
     },
     /// One JSON object a line.
     JsonLines,
+    /// Parquet; only read by a build with the feature `columnar`.
+    Parquet,
+    /// An Arrow IPC file; only read by a build with the feature `columnar`.
+    Arrow,
 }
 
 /// Where the rows of a table lie.
@@ -123,6 +129,9 @@ trait RowFormat: Send + Sync {
 /// # Errors
 /// [`SourceError`] when a file cannot be read, a column is missing, or the labels are no classes.
 pub fn open(table: &Table, limits: &Limits) -> Result<Box<dyn Source>, SourceError> {
+    if let TableFormat::Parquet | TableFormat::Arrow = table.format {
+        return open_columns(table, limits);
+    }
     let opened = |paths: &Vec<PathBuf>| {
         let open = |path: &PathBuf| Seekable::open(path, limits).map(Arc::new);
         paths.iter().map(open).collect::<Result<Vec<_>, _>>()
@@ -169,9 +178,23 @@ pub fn open(table: &Table, limits: &Limits) -> Result<Box<dyn Source>, SourceErr
         fit: None,
         classes: classes.count,
         class_names: classes.names,
+        feature_names: names,
         sha256,
         name: format!("table, {first}"),
     }))
+}
+
+#[cfg(feature = "columnar")]
+fn open_columns(table: &Table, limits: &Limits) -> Result<Box<dyn Source>, SourceError> {
+    columnar::open(table, limits)
+}
+
+#[cfg(not(feature = "columnar"))]
+fn open_columns(table: &Table, _: &Limits) -> Result<Box<dyn Source>, SourceError> {
+    let what =
+        "Parquet and Arrow are left out of this program: build it with `--features columnar`";
+    let (path, what) = (table.files.first().to_path_buf(), what.to_owned());
+    Err(SourceError::Format { path, format: "table", what })
 }
 
 impl Table {
@@ -201,6 +224,7 @@ impl Table {
             TableFormat::JsonLines => {
                 JsonLines::new(first, &self.columns).map(|json| Arc::new(json) as _)
             }
+            TableFormat::Parquet | TableFormat::Arrow => Err("it has columns, not lines".into()),
         };
         let format = format.map_err(wrong)?;
         match format.names().len() {
@@ -344,8 +368,16 @@ impl Rows {
         }
     }
 
+    /// The first file with a row of this split.
     fn path(&self) -> &Path {
-        self.files.first().map_or(Path::new(""), |(file, _)| file.path())
+        self.own_files().next().map_or(Path::new(""), Seekable::path)
+    }
+
+    /// The files that have rows of this split.
+    fn own_files(&self) -> impl Iterator<Item = &Seekable> {
+        let before = std::iter::once(0).chain(self.files.iter().map(|(_, end)| *end));
+        let files = self.files.iter().zip(before).filter(|((_, end), before)| end > before);
+        files.map(|((file, _), _)| &**file)
     }
 
     fn file(&self, index: u64) -> &Seekable {
@@ -379,13 +411,13 @@ impl Rows {
 
     fn sha256(&self) -> Result<String, SourceError> {
         let mut digest = Sha256::new();
-        let total: u64 = self.files.iter().map(|(file, _)| file.len()).sum();
+        let total: u64 = self.own_files().map(Seekable::len).sum();
         if total > HASHED_BYTES_MAX {
             self.spans.iter().for_each(|span| digest.update(span.0.to_le_bytes()));
             return Ok(hex(digest));
         }
         let mut block = vec![0; 64 << 10];
-        for (file, _) in &self.files {
+        for file in self.own_files() {
             let mut from = file.reader();
             loop {
                 let read = from.read(&mut block).map_err(|source| SourceError::Read {

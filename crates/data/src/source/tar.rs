@@ -5,6 +5,7 @@
 //! picture's folder is its class, as in a folder of pictures.
 
 mod headers;
+pub mod write;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -100,6 +101,7 @@ pub fn open(
         fit,
         classes: classes.count,
         class_names: classes.names,
+        feature_names: Vec::new(),
         sha256,
         name,
     }))

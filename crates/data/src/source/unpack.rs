@@ -6,9 +6,11 @@
 //!
 //! Sources: RFC 1952 (gzip), RFC 8878 (zstd), "The .xz File Format" 1.2.1.
 
-use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, Read};
+use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, Read, Write};
 
+use flate2::Compression;
 use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
 use lzma_rust2::XzReader;
 use ruzstd::decoding::FrameDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
@@ -84,6 +86,11 @@ pub fn unpacked<'a>(mut from: impl Read + 'a) -> io::Result<(Packing, Box<dyn Re
             }
         },
     ))
+}
+
+/// Packs what is written with gzip; `finish` gives back where it was written to.
+pub fn gzip<W: Write>(to: W) -> GzEncoder<W> {
+    GzEncoder::new(to, Compression::default())
 }
 
 /// Frames of zstd, one after another: the library's own reader ends with the first.
