@@ -19,10 +19,11 @@ use crate::{
     commands::{CommandError, checked_config},
 };
 
-/// The source, the `(H, W, C)` that its pictures are wanted in, and its limits.
-pub(super) fn of(
-    args: &ConvertArgs,
-) -> Result<(SourceSettings, (usize, usize, usize), Limits), CommandError> {
+/// A source, the `(H, W, C)` that its pictures are wanted in, and its limits.
+type Meant = (SourceSettings, (usize, usize, usize), Limits);
+
+/// The source that the arguments mean.
+pub(super) fn of(args: &ConvertArgs) -> Result<Meant, CommandError> {
     let is_config = args.src.extension().is_some_and(|ending| ending == "toml");
     if is_config {
         let settings = checked_config(&args.src, &Overrides::default())?.pipeline;

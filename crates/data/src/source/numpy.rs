@@ -106,8 +106,8 @@ fn members(path: &Path, limits: &Limits) -> Result<[Seekable; 4], SourceError> {
     let mut bytes = vec![0; file.len() as usize];
     file.read_at(0, &mut bytes)?;
     let members = zip::members(&bytes).map_err(|error| wrong(error.to_string()))?;
-    let has = |name: &&str| members.contains_key(format!("{name}.npy").as_str());
-    let Some(names) = NAMES.iter().find(|names| names.iter().all(|name| has(&name))) else {
+    let has = |name: &str| members.contains_key(format!("{name}.npy").as_str());
+    let Some(names) = NAMES.iter().find(|names| names.iter().all(|name| has(name))) else {
         let known = NAMES.map(|names| names.join(", ")).join("; or ");
         let found: Vec<&str> = members.keys().copied().take(20).collect();
         return Err(wrong(format!("it has {}: name the arrays {known}", found.join(", "))));

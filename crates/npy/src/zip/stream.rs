@@ -24,7 +24,7 @@ pub struct Stream<W> {
     directory: Vec<u8>,
 }
 
-/// A member while it is written; it ends with [`Member::finish`].
+/// A member while it is written; it ends with [`StreamMember::finish`].
 pub struct StreamMember<'s, W> {
     of: &'s mut Stream<W>,
     name: String,

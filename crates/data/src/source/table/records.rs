@@ -13,6 +13,9 @@ pub(super) struct Span {
     pub(super) len: u64,
 }
 
+/// A record and its bytes; without them when it is longer than allowed.
+pub(super) type Found<'r> = (Span, Option<&'r [u8]>);
+
 /// Goes through the records of a text, blank ones left out.
 pub(super) struct Records<R> {
     from: R,
@@ -29,7 +32,7 @@ impl<R: BufRead> Records<R> {
     }
 
     /// The next record, and its bytes when it is not longer than allowed.
-    pub(super) fn next(&mut self) -> io::Result<Option<(Span, Option<&[u8]>)>> {
+    pub(super) fn next(&mut self) -> io::Result<Option<Found<'_>>> {
         loop {
             let at = self.at;
             let Some(len) = self.read()? else { return Ok(None) };
