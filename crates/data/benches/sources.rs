@@ -9,7 +9,7 @@ use std::path::Path;
 
 use planaria_data::source::table::{Columns, Table, TableFiles, TableFormat};
 use planaria_data::source::tar::{TarPaths, write};
-use planaria_data::{Limits, Normalise, Pixels, Source, SourceSettings, Split, encode};
+use planaria_data::{Limits, Normalise, Pixels, SourceSettings, Split, encode};
 use planaria_random::{Permutation, Purpose};
 
 const COLUMNS: usize = 30;
