@@ -86,7 +86,7 @@ const FAULTS: &[(&str, &str)] = &[
     ("[source]\nkind = \"folder\"\npath = \"\"", "3:8: source.path: is empty: give a path"),
     (
         "[source]\nfit = \"stretch\"",
-        "2:7: source.fit: has no meaning for the embedded MNIST: set `source.kind` to \"folder\"",
+        "2:7: source.fit: has no meaning for the embedded MNIST: set `source.kind` to \"folder\" or \"tar\"",
     ),
     (
         "[source]\nkind = \"folder\"\npath = \"x\"\ntest_labels = \"y\"",
