@@ -57,6 +57,8 @@ pub enum Command {
     LrFind(LrFindArgs),
     /// Say what CONFIG would do, or everything that is wrong with it and where.
     Check(CheckArgs),
+    /// Draw what CONFIG does to training images: one row for each augmentation, as a PNG file.
+    Preview(PreviewArgs),
     /// Show what the running runtime is doing: stages, workers, items, model.
     Status(StatusArgs),
     /// Classify images: by the runtime's newest model, or by a model file.
@@ -208,6 +210,33 @@ pub struct CheckArgs {
     /// Answer in JSON.
     #[arg(long)]
     pub json: bool,
+    /// What is laid over the config.
+    #[command(flatten)]
+    pub overrides: Overrides,
+}
+
+/// `planaria preview`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  planaria preview configs/mnist.toml --out grid.png
+  planaria preview configs/mnist.toml --out grid.png --set augment.mixup=0.4 --epoch 3
+
+Columns are items of the epoch, in its order, as the training sees them: each augmentation alone, then
+all of them together, as the training gets them.")]
+pub struct PreviewArgs {
+    /// The config, a TOML file.
+    #[arg(value_name = "CONFIG")]
+    pub config: PathBuf,
+    /// Where to write the PNG file.
+    #[arg(long, value_name = "FILE.png")]
+    pub out: PathBuf,
+    /// How many items are shown, 1 to 64.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=64))]
+    pub items: u64,
+    /// The epoch whose variants are shown, from 1.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub epoch: u32,
     /// What is laid over the config.
     #[command(flatten)]
     pub overrides: Overrides,
@@ -402,6 +431,8 @@ pub enum FitFlag {
     Stretch,
     /// As large as fits, in the middle.
     Contain,
+    /// As small as fills, in the middle.
+    Cover,
     /// As MNIST was made: by the ink.
     Centre,
 }
@@ -411,6 +442,7 @@ impl From<FitFlag> for Fit {
         match flag {
             FitFlag::Stretch => Fit::Stretch,
             FitFlag::Contain => Fit::Contain,
+            FitFlag::Cover => Fit::Cover,
             FitFlag::Centre => Fit::Centre,
         }
     }

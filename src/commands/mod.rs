@@ -26,6 +26,7 @@ mod train;
 mod sweep;
 mod lr_find;
 mod check_config;
+mod preview;
 mod status;
 mod predict;
 mod export;
@@ -91,6 +92,8 @@ pub enum CommandError {
     Model(#[from] planaria_stages::OpenModelError),
     #[error("{path}: cannot use it", path = path.display())]
     ModelFile { path: PathBuf, source: Box<dyn Error + Send + Sync> },
+    #[error("{path} cannot be shown", path = path.display())]
+    Preview { path: PathBuf, source: Box<dyn Error + Send + Sync> },
     #[error("cannot write the model")]
     WriteModel(#[source] Box<dyn Error + Send + Sync>),
     #[error(
@@ -167,6 +170,7 @@ impl CommandError {
             | CommandError::Convert(_)
             | CommandError::Model(_)
             | CommandError::ModelFile { .. }
+            | CommandError::Preview { .. }
             | CommandError::WriteModel(_)
             | CommandError::Measure(_)
             | CommandError::Calibration(_)
@@ -223,6 +227,7 @@ pub fn execute(cli: Cli) -> Result<(), CommandError> {
         Command::Train(args) => train::train(&args, cli.log, &bars),
         Command::LrFind(args) => lr_find::lr_find(&args, cli.log, &bars),
         Command::Check(args) => check_config::check(&args),
+        Command::Preview(args) => preview::preview(&args),
         Command::Status(args) => status::status(&args),
         Command::Predict(args) => predict::predict(&args),
         Command::Export(args) => export::export(&args),

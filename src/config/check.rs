@@ -16,7 +16,7 @@ use planaria_stages::{
 use std::{collections::BTreeMap, env, path::PathBuf};
 
 use super::{
-    Config, ControlSettings, data,
+    Config, ControlSettings, augment, data,
     explain::DataFacts,
     fault::Faults,
     fingerprint,
@@ -58,6 +58,7 @@ fn read(reading: &Reading<'_>, root: &mut Section<'_>) -> Config {
     source_section.finish();
     let network = network::read(reading, root.section("network"));
     let is_drawings = !source.is_pictures() && channels(&network) == Some(1);
+    let (normalise, fit_normalise) = data::normalise(root.section("preprocess"), network.input);
     let supervision = pools::read_supervision(root.section("supervision"));
     let (pools, autoscale) = pools::read(root.section("pools"), supervision.restarts);
     let pipeline = PipelineSettings {
@@ -68,8 +69,9 @@ fn read(reading: &Reading<'_>, root: &mut Section<'_>) -> Config {
         train_items,
         test_items,
         limits: data::limits(root.section("limits")),
-        normalise: data::normalise(root.section("preprocess"), network.input),
-        augmentation: data::augmentation(root.section("augment")),
+        normalise,
+        fit_normalise,
+        augmentation: augment::augmentation(root.section("augment")),
         train: training::read(root.section("train")),
         evaluate: evaluate(root.section("evaluate")),
         checkpoint: checkpoint(root.section("checkpoint")),
@@ -159,7 +161,12 @@ fn checkpoint(mut section: Section<'_>) -> CheckpointSettings {
 /// Drawings are made to look like MNIST's; pictures in colour, and of a folder, have been learnt as they are.
 fn predict(mut section: Section<'_>, is_drawings: bool) -> PredictSettings {
     let inverts = [("auto", Invert::Auto), ("never", Invert::Never), ("always", Invert::Always)];
-    let fits = [("stretch", Fit::Stretch), ("contain", Fit::Contain), ("centre", Fit::Centre)];
+    let fits = [
+        ("stretch", Fit::Stretch),
+        ("contain", Fit::Contain),
+        ("cover", Fit::Cover),
+        ("centre", Fit::Centre),
+    ];
     let (invert, fit) =
         if is_drawings { (Invert::Auto, Fit::Centre) } else { (Invert::Never, Fit::Stretch) };
     let settings = PredictSettings {

@@ -1,9 +1,6 @@
-//! `[limits]`, `[preprocess]`, `[augment]`: what items may ask for, and what becomes of them.
+//! `[limits]`, `[preprocess]`: what items may ask for, and what becomes of them.
 
-use planaria_data::{
-    Augmentation, Limits, Normalise,
-    augmentation::{Crop, Cutout, Flip, Padding, Warp},
-};
+use planaria_data::{Limits, Normalise};
 use planaria_learn::Shape;
 
 use super::section::Section;
@@ -29,7 +26,9 @@ pub(super) fn limits(mut section: Section<'_>) -> Limits {
 /// Reads `[preprocess]` for what a network takes: a number for each channel of images, for each column of rows.
 ///
 /// The defaults for images are the mean and deviation of MNIST's training pixels, as everybody uses them; rows stay as they are.
-pub(super) fn normalise(mut section: Section<'_>, input: Shape) -> Normalise {
+/// With them comes whether they are to be found in the training items instead.
+pub(super) fn normalise(mut section: Section<'_>, input: Shape) -> (Normalise, bool) {
+    let is_fitted = section.choice("figures", false, &[("given", false), ("fitted", true)]);
     // Of images the figures are shares of white, or nearly; features may be anything.
     let (channels, what, mean, deviation, most) = match input {
         Shape::Image { c, .. } => (c, "images of {} channels", 0.1307, 0.3081, 1000.0),
@@ -49,34 +48,14 @@ pub(super) fn normalise(mut section: Section<'_>, input: Shape) -> Normalise {
     };
     let mean = figures("mean", mean, -most..=most);
     let deviation = figures("deviation", deviation, 1e-6..=most);
+    for name in ["mean", "deviation"] {
+        if is_fitted && section.has(name) {
+            section.fault(name, "has no meaning when `preprocess.figures` is \"fitted\"");
+        }
+    }
+    if is_fitted && !matches!(input, Shape::Image { .. }) {
+        section.fault("figures", "\"fitted\" is for pictures: give `mean` and `deviation`");
+    }
     section.finish();
-    Normalise::new(mean, deviation)
-}
-
-/// Reads `[augment]`.
-pub(super) fn augmentation(mut section: Section<'_>) -> Augmentation {
-    let otherwise = Augmentation::default();
-    let flips =
-        [("never", Flip::Never), ("random", Flip::Random), ("alternating", Flip::Alternating)];
-    let paddings = [("reflect", Padding::Reflect), ("zero", Padding::Zero)];
-    let warp = otherwise.warp;
-    let mut real = |name, default: f32, range| section.real(name, default.into(), range) as f32;
-    let warp = Warp {
-        shift: real("shift", warp.shift, 0.0..=1000.0),
-        rotate: real("rotate", warp.rotate, 0.0..=180.0),
-        scale: real("scale", warp.scale, 0.0..=0.9),
-        elastic: real("elastic", warp.elastic, 0.0..=100.0),
-        smoothness: real("smoothness", warp.smoothness, 0.5..=100.0),
-    };
-    let augmentation = Augmentation {
-        flip: section.choice("flip", otherwise.flip, &flips),
-        crop: Crop {
-            pixels: section.whole("crop", otherwise.crop.pixels, 0..=1000),
-            padding: section.choice("padding", otherwise.crop.padding, &paddings),
-        },
-        warp,
-        cutout: Cutout { side: section.whole("cutout", otherwise.cutout.side, 0..=1000) },
-    };
-    section.finish();
-    augmentation
+    (Normalise::new(mean, deviation), is_fitted)
 }

@@ -26,7 +26,10 @@ pub fn canonical(settings: &PipelineSettings) -> String {
         line("format", &FORMAT),
         line("seed", &settings.seed),
         line("source", &(source, settings.train_items, settings.test_items)),
-        line("normalise", &settings.normalise),
+        match settings.fit_normalise {
+            true => line("normalise", &"fitted"),
+            false => line("normalise", &settings.normalise),
+        },
         line("augment", &settings.augmentation),
         line("network", &(settings.network.input, &settings.network.layers)),
         line("train", &(train.epochs, train.batch, train.gradient_shards)),

@@ -20,6 +20,7 @@ pub mod section;
 pub mod check;
 mod source;
 mod data;
+mod augment;
 mod network;
 mod training;
 mod schedule;

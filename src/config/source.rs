@@ -127,7 +127,12 @@ fn folder(section: &mut Section<'_>) -> SourceSettings {
 }
 
 fn fit(section: &mut Section<'_>) -> Option<Fit> {
-    let fits = [("refuse", None), ("stretch", Some(Fit::Stretch)), ("contain", Some(Fit::Contain))];
+    let fits = [
+        ("refuse", None),
+        ("stretch", Some(Fit::Stretch)),
+        ("contain", Some(Fit::Contain)),
+        ("cover", Some(Fit::Cover)),
+    ];
     section.choice("fit", None, &fits)
 }
 

@@ -53,7 +53,7 @@ fn maker(kind: StageKind, plan: Arc<Plan>) -> MakeWorker<PipelineFlow> {
         StageKind::Decode => of(move || Decode(plan.clone())),
         StageKind::Preprocess => of(move || Preprocess(plan.clone())),
         StageKind::Augment => of(move || Augment(plan.clone())),
-        StageKind::Batch => of(|| Gather),
+        StageKind::Batch => of(move || Gather(plan.clone())),
         StageKind::Train => of(move || Train::new(plan.clone())),
         StageKind::Checkpoint => of(move || Checkpoint(plan.clone())),
         StageKind::Evaluate => of(move || Evaluate::new(plan.clone())),

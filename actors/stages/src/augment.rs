@@ -42,7 +42,7 @@ impl Stage for Augment {
             failed(format!("{name}: {error}"))
         })?;
         let shape = sample.values.shape();
-        let background = settings.normalise.background(shape.2);
-        Ok(settings.augmentation.apply(image, shape, &background, key))
+        let levels = settings.normalise.levels(shape.2);
+        Ok(settings.augmentation.apply(image, shape, &levels, key))
     }
 }

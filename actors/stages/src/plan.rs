@@ -27,6 +27,11 @@ pub enum PlanError {
         /// What does not fit.
         source: NormaliseError,
     },
+    /// No training item to find the mean and the deviation in.
+    #[error(
+        "no training item can be read: set `preprocess.figures` to \"given\", or repair the data"
+    )]
+    NothingToFit,
     /// The network takes other images than the source holds.
     #[error("the network takes {network} but the source holds {source_shape}: set `network.input`")]
     Input {
@@ -115,8 +120,9 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// Opens the source, builds the network and proves that they meet.
-    pub(crate) fn new(settings: PipelineSettings) -> Result<Plan, PlanError> {
+    pub(crate) fn new(mut settings: PipelineSettings) -> Result<Plan, PlanError> {
         let source = settings.open_source()?;
+        settings.normalise = settings.normalise_for(&*source).ok_or(PlanError::NothingToFit)?;
         let network = Network::new(settings.network.input, &settings.network.layers)?;
         let network = network.with_isa(settings.isa);
         let held = item_shape(&*source);

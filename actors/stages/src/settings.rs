@@ -1,7 +1,9 @@
 //! What a pipeline is built from: checked values, nothing left to doubt.
 
 pub use planaria_data::SourceSettings;
-use planaria_data::{Augmentation, Fit, Invert, Limits, Normalise, Source, SourceError};
+use planaria_data::{
+    Augmentation, Fit, Invert, Limits, Moments, Normalise, Source, SourceError, Split,
+};
 use planaria_kernel::Strategy;
 use planaria_learn::{Initialiser, Isa, LayerSpec, Loss, Schedule, Shape, Update};
 use serde::{Deserialize, Serialize};
@@ -28,6 +30,8 @@ pub struct PipelineSettings {
     pub limits: Limits,
     /// From bytes to standardised numbers; it fits the channels of the network's input.
     pub normalise: Normalise,
+    /// True when `normalise` is to be found in the training items instead: a pass over all of them before the first step.
+    pub fit_normalise: bool,
     /// How training items are varied, epoch by epoch.
     pub augmentation: Augmentation,
     /// The network.
@@ -68,6 +72,18 @@ impl PipelineSettings {
             Shape::Features(d) => (1, 1, d),
         };
         self.source.open(wanted, &self.limits)
+    }
+}
+
+impl PipelineSettings {
+    /// From bytes to standardised numbers: as given, or as found in the training items of `source`. None when these have no
+    /// pixel that can be read.
+    pub fn normalise_for(&self, source: &dyn Source) -> Option<Normalise> {
+        if !self.fit_normalise {
+            return Some(self.normalise.clone());
+        }
+        let items = self.train_items.unwrap_or(u64::MAX);
+        Moments::of(source, Split::Train, items, &self.limits).normalise()
     }
 }
 

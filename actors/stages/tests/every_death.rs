@@ -63,6 +63,7 @@ fn settings(folder: &Path) -> PipelineSettings {
         test_items: None,
         limits: Limits::default(),
         normalise: Normalise::new(0.5, 0.25),
+        fit_normalise: false,
         augmentation: Augmentation::affine(1.0, 5.0, 0.1),
         network: NetworkSettings {
             name: "smallest".to_owned(),

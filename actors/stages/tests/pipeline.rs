@@ -1,5 +1,6 @@
 //! The whole way on real digits and real threads, in small: whatever is killed, the same weights.
 
+use planaria_data::augmentation::{Blur, Erase, Mix, Noise, RandAugment};
 use planaria_data::{Augmentation, Fit, Invert, Limits, Normalise};
 use planaria_learn::layer::{dense::Dense, flatten::Flatten};
 use planaria_learn::{
@@ -33,6 +34,7 @@ fn settings(state_dir: &Path) -> PipelineSettings {
         test_items: Some(500),
         limits: Limits::default(),
         normalise: Normalise::new(0.1307, 0.3081),
+        fit_normalise: false,
         augmentation: Augmentation::affine(1.0, 5.0, 0.05),
         network: NetworkSettings { name: "tiny-cnn".to_owned(), input, layers },
         train: TrainSettings {
@@ -99,6 +101,45 @@ fn hash(results: &Results) -> &str {
 
 fn workers(n: u16) -> impl FnOnce(&mut PipelineSettings) {
     move |settings| settings.pools.values_mut().for_each(|pool| pool.workers = n)
+}
+
+#[test]
+fn mixed_and_varied_batches_are_the_same_however_many_work_and_whatever_is_killed() {
+    let small = |change: fn(&mut PipelineSettings), n| {
+        move |settings: &mut PipelineSettings| {
+            settings.train_items = Some(640);
+            settings.test_items = Some(100);
+            let strong = &mut settings.augmentation;
+            strong.rand_augment = RandAugment { operations: 2, magnitude: 12 };
+            (strong.blur, strong.noise) = (Blur { deviation: 0.8 }, Noise { deviation: 0.05 });
+            (strong.erase, strong.mix) = (Erase { chance: 0.3 }, Mix { mixup: 0.4, cutmix: 1.0 });
+            change(settings);
+            workers(n)(settings);
+        }
+    };
+    let one = run(small(|_| {}, 1), None);
+    let kills = ChaosPlan { kills: 60, every_ms: 5, seed: 3 };
+    for (n, chaos) in [(2, None), (7, Some(kills))] {
+        assert_eq!(hash(&run(small(|_| {}, n), chaos)), hash(&one), "{n} workers");
+    }
+    let unmixed = run(small(|settings| settings.augmentation.mix = Mix::default(), 2), None);
+    assert_ne!(hash(&unmixed), hash(&one));
+}
+
+#[test]
+fn figures_that_are_fitted_are_those_of_the_training_items_and_go_with_the_model() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut settings = settings(folder.path());
+    (settings.fit_normalise, settings.train_items) = (true, Some(300));
+    let source = settings.open_source().expect("it is inside");
+    let fitted = settings.normalise_for(&*source).expect("there are items");
+    assert!((fitted.mean.of(0) - 0.1307).abs() < 0.02, "{fitted:?}");
+    let few = PipelineSettings { train_items: Some(3), ..settings.clone() };
+    assert_ne!(few.normalise_for(&*source), Some(fitted.clone()), "only those that are trained on");
+    let given = PipelineSettings { fit_normalise: false, normalise: fitted, ..settings.clone() };
+    let hashes =
+        [settings, given].map(|settings| hash(&run(|own| *own = settings, None)).to_owned());
+    assert_eq!(hashes[0], hashes[1], "as if they had been given");
 }
 
 #[test]

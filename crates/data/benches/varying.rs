@@ -47,14 +47,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// The median and the least of the rounds, in microseconds an image.
 #[allow(clippy::disallowed_methods, reason = "a measurement reads the clock")]
 fn measured_us(pixels: &Pixels, normalise: &Normalise, settings: &Augmentation) -> (f64, f64) {
-    let background = normalise.background(pixels.c);
+    let levels = normalise.levels(pixels.c);
     let round = || {
         let begin = Instant::now();
         for item in 0..IMAGES {
             let mut image = vec![0.0; pixels.data.len()];
             normalise.apply(pixels, &mut image);
             let key = Key { seed: 1, epoch: 0, item };
-            black_box(settings.apply(image, pixels.shape(), &background, key));
+            black_box(settings.apply(image, pixels.shape(), &levels, key));
         }
         begin.elapsed().as_secs_f64() * 1e6 / IMAGES as f64
     };

@@ -13,6 +13,8 @@ pub enum Fit {
     Stretch,
     /// As large as fits with the ratio kept, in the middle; the rest is the background.
     Contain,
+    /// As small as fills the size with the ratio kept, in the middle; what stands out is cut off.
+    Cover,
     /// As MNIST was made: the ink's bounding box is scaled to 20/28 of the size and put with its centre of mass in the middle.
     /// The background is taken away and the darkest ink made full. Works on grey; several channels get the same.
     Centre,
@@ -35,7 +37,7 @@ pub enum Invert {
 /// Fits a picture to `h` by `w` pixels of `c` channels, 1 (grey) or 3 (RGB).
 ///
 /// In this order: transparency is laid over white, colour becomes grey (Rec. 709 luma) or grey becomes colour, `invert`,
-/// `fit`. A picture that has the size already passes `Stretch` and `Contain` unchanged but for these. The background is the
+/// `fit`. A picture that has the size already passes all but `Centre` unchanged but for these. The background is the
 /// median of the border. Shrinking averages over areas, so that thin lines survive; enlarging interpolates bilinearly.
 ///
 /// ```
@@ -61,6 +63,7 @@ pub fn fit_to(pixels: Pixels, h: usize, w: usize, c: usize, invert: Invert, fit:
     match fit {
         Fit::Stretch => scaled(pixels, h, w),
         Fit::Contain => contained(pixels, h, w),
+        Fit::Cover => scaled(cropped(pixels, h, w), h, w),
         Fit::Centre => with_channels(centred(&with_channels(pixels, 1), h, w), c),
     }
 }
@@ -96,7 +99,7 @@ pub enum ConformError {
     /// It has another size.
     #[error(
         "a picture of {h}x{w} pixels where {need_h}x{need_w} are needed: drop it or set \
-         `source.fit` to \"stretch\" or \"contain\""
+         `source.fit` to \"stretch\", \"contain\" or \"cover\""
     )]
     Size {
         /// Its height.
@@ -241,6 +244,20 @@ fn scaled_sides((h, w): (usize, usize), factor: f64, limits: (usize, usize)) -> 
     let side =
         |side: usize, limit: usize| ((side as f64 * factor).round() as usize).clamp(1, limit);
     (side(h, limits.0), side(w, limits.1))
+}
+
+/// The largest part in the middle that has the ratio of `h` to `w`, to the pixel.
+fn cropped(pixels: Pixels, h: usize, w: usize) -> Pixels {
+    let c = pixels.c;
+    let factor = (pixels.h as f64 / h as f64).min(pixels.w as f64 / w as f64);
+    let (part_h, part_w) = scaled_sides((h, w), factor, (pixels.h, pixels.w));
+    if (part_h, part_w) == (pixels.h, pixels.w) {
+        return pixels;
+    }
+    let (top, left) = ((pixels.h - part_h) / 2, (pixels.w - part_w) / 2);
+    let rows = pixels.data.chunks_exact(pixels.w * c).skip(top).take(part_h);
+    let data = rows.flat_map(|row| &row[left * c..(left + part_w) * c]).copied().collect();
+    Pixels::new(part_h, part_w, c, data)
 }
 
 fn contained(pixels: Pixels, h: usize, w: usize) -> Pixels {

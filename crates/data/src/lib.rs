@@ -11,13 +11,16 @@ pub mod source;
 pub mod codec;
 pub mod encode;
 pub mod normalise;
+pub mod moments;
 pub mod augmentation;
 pub mod fit;
+pub mod grid;
 
 pub use augmentation::{AUGMENTATIONS, Augmentation};
 pub use codec::{Codec, DecodeError};
 pub use fit::{ConformError, Fit, Invert, conform, fit_to};
 pub use limits::Limits;
+pub use moments::Moments;
 pub use normalise::{Normalise, NormaliseError, PerChannel};
 pub use pixels::Pixels;
 pub use source::{RawItem, Source, SourceError, SourceSettings, Split};

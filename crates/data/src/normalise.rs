@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Numbers, Pixels, Values};
+use crate::{Numbers, Pixels, Values, augmentation::Levels};
 
 /// Maps a byte to `(byte / 255 - mean) / deviation`, for all channels alike or each by its own figures.
 ///
@@ -152,10 +152,27 @@ impl Normalise {
         }
     }
 
-    /// The value of a black pixel in each of `channels` channels: what lies outside an image.
-    pub fn background(&self, channels: usize) -> Vec<f32> {
-        let value = |channel| (0.0 - self.mean.of(channel)) / self.deviation.of(channel);
-        (0..channels).map(value).collect()
+    /// The way back, to be looked at: numbers `[H, W, C]` as bytes, each rounded, and cut off at black and white.
+    ///
+    /// # Panics
+    /// When `numbers` are not those of an image of `shape (H, W, C)`, or a list is shorter than the channels.
+    pub fn pixels(&self, numbers: &[f32], shape: (usize, usize, usize)) -> Pixels {
+        let (h, w, c) = shape;
+        let byte = |(at, number): (usize, &f32)| {
+            let channel = at % c.max(1);
+            let light = number * self.deviation.of(channel) + self.mean.of(channel);
+            (light * 255.0).round().clamp(0.0, 255.0) as u8
+        };
+        Pixels::new(h, w, c, numbers.iter().enumerate().map(byte).collect())
+    }
+
+    /// What black and white are in each of `channels` channels.
+    pub fn levels(&self, channels: usize) -> Levels {
+        let all = |light: f32| {
+            let value = move |channel| (light - self.mean.of(channel)) / self.deviation.of(channel);
+            (0..channels).map(value).collect()
+        };
+        Levels { black: all(0.0), white: all(1.0) }
     }
 }
 
@@ -172,7 +189,7 @@ mod tests {
         for (number, expected) in out.iter().zip([-0.424_213, 0.224_927, 2.821_487]) {
             assert!((number - expected).abs() < 1e-5, "{number} is not {expected}");
         }
-        assert_eq!(normalise.background(1)[0].to_bits(), out[0].to_bits());
+        assert_eq!(normalise.levels(1).black[0].to_bits(), out[0].to_bits());
     }
 
     #[test]
@@ -186,7 +203,9 @@ mod tests {
             let wrong = pixel.iter().zip([0.0, 1.0, -3.2]).any(|(a, b)| (a - b).abs() > 1e-6);
             assert!(!wrong, "{pixel:?}");
         }
-        assert_eq!(normalise.background(3), [0.0, -1.0, -4.0]);
+        assert_eq!(normalise.pixels(&out, pixels.shape()), pixels, "and back again");
+        assert_eq!(normalise.levels(3).black, [0.0, -1.0, -4.0]);
+        assert_eq!(normalise.levels(3).white, [1.0, 1.0, 0.0]);
     }
 
     #[test]

@@ -1,11 +1,20 @@
 //! What varying an image promises.
 
-use planaria_data::augmentation::{Canvas, Crop, Cutout, Flip, Key, Padding, Warp};
+use planaria_data::augmentation::{
+    Blur, Canvas, Crop, Cutout, Erase, Flip, Grey, Jitter, Key, Levels, Mix, Noise, Padding,
+    RandAugment, ResizedCrop, Warp,
+};
 use planaria_data::{AUGMENTATIONS, Augmentation};
 use planaria_random::{Purpose, Stream};
 use proptest::prelude::*;
 
-const BEHIND: f32 = -0.4;
+/// Black and white, in the numbers of these images.
+const BLACK: f32 = -2.1;
+const WHITE: f32 = 2.3;
+
+fn levels(channels: usize) -> Levels {
+    Levels { black: vec![BLACK; channels], white: vec![WHITE; channels] }
+}
 
 fn key(item: u64) -> Key {
     Key { seed: 3, epoch: 1, item }
@@ -22,30 +31,44 @@ fn varied(
     shape: (usize, usize, usize),
     item: u64,
 ) -> Vec<f32> {
-    settings.apply(image.to_vec(), shape, &vec![BEHIND; shape.2], key(item))
+    settings.apply(image.to_vec(), shape, &levels(shape.2), key(item))
 }
 
 fn ramp(n: usize) -> Vec<f32> {
     (0..n).map(|at| (at as f32 * 0.37).sin() * 2.0).collect()
 }
 
-/// Settings in which every augmentation does something.
+/// Settings in which every augmentation does something to an image in colour.
 const ALL: Augmentation = Augmentation {
     flip: Flip::Random,
     crop: Crop { pixels: 3, padding: Padding::Reflect },
+    resized_crop: ResizedCrop { area: 0.3 },
     warp: Warp { shift: 1.0, rotate: 10.0, scale: 0.1, elastic: 1.0, smoothness: 3.0 },
+    rand_augment: RandAugment { operations: 2, magnitude: 15 },
+    jitter: Jitter { brightness: 0.3, contrast: 0.3, saturation: 0.3, hue: 20.0 },
+    grey: Grey { chance: 0.5 },
+    blur: Blur { deviation: 2.0 },
+    noise: Noise { deviation: 0.1 },
     cutout: Cutout { side: 5 },
+    erase: Erase { chance: 0.5 },
+    mix: Mix { mixup: 0.0, cutmix: 0.0 },
 };
+
+/// Those of them that move pixels and leave their colours alone.
+fn geometric() -> Augmentation {
+    let Augmentation { flip, crop, resized_crop, warp, cutout, .. } = ALL;
+    Augmentation { flip, crop, resized_crop, warp, cutout, ..Augmentation::default() }
+}
 
 #[test]
 fn every_augmentation_gives_the_same_bits_for_the_same_key_and_others_for_another() {
-    let image = ramp(28 * 28);
+    let (image, levels) = (ramp(28 * 28 * 3), levels(3));
     for (name, find) in AUGMENTATIONS {
         let one = find(&ALL);
         assert!(!one.is_identity(), "{name} does something");
         assert!(find(&Augmentation::default()).is_identity(), "{name} does nothing by default");
         let draw = |key: Key| {
-            let mut canvas = Canvas::new(image.clone(), (28, 28, 1), &[BEHIND]);
+            let mut canvas = Canvas::new(image.clone(), (28, 28, 3), &levels);
             one.vary(&mut canvas, key);
             canvas.into_image().into_iter().map(f32::to_bits).collect::<Vec<_>>()
         };
@@ -81,6 +104,11 @@ fn one_augmentation_more_leaves_the_draws_of_the_others_alone() {
     }
 }
 
+/// Grey from 0 to 1.
+fn black() -> Levels {
+    Levels { black: vec![0.0], white: vec![1.0] }
+}
+
 /// Where the mass of an image on black lies, `(y, x)`.
 fn centre(image: &[f32], w: usize) -> (f32, f32) {
     let mass: f32 = image.iter().sum();
@@ -99,7 +127,7 @@ fn shifts_are_those_that_were_drawn() {
     for item in 0..50 {
         let mut drawn = stream(item);
         let (down, across) = (drawn.next_between(-2.0, 2.0), drawn.next_between(-2.0, 2.0));
-        let out = settings.apply(image.clone(), (28, 28, 1), &[0.0], key(item));
+        let out = settings.apply(image.clone(), (28, 28, 1), &black(), key(item));
         let (y, x) = centre(&out, 28);
         assert!((y - 10.0 - down).abs() < 1e-3 && (x - 12.0 - across).abs() < 1e-3, "item {item}");
     }
@@ -116,7 +144,7 @@ fn turns_are_about_the_middle() {
         drawn.next_u32();
         drawn.next_u32();
         let angle = drawn.next_between(-180.0, 180.0).to_radians();
-        let out = settings.apply(image.clone(), (29, 29, 1), &[0.0], key(item));
+        let out = settings.apply(image.clone(), (29, 29, 1), &black(), key(item));
         let (y, x) = centre(&out, 29);
         let (expected_y, expected_x) = (14.0 + 8.0 * angle.sin(), 14.0 + 8.0 * angle.cos());
         // Bilinear sampling spreads a dot unevenly: a tenth of a pixel is what it may be off.
@@ -133,7 +161,7 @@ fn scales_are_those_that_were_drawn() {
     for item in 0..50 {
         let mut drawn = stream(item);
         let [_, _, _, scale] = [(); 4].map(|()| 1.0 + drawn.next_between(-0.5, 0.5));
-        let out = settings.apply(image.clone(), (41, 41, 1), &[0.0], key(item));
+        let out = settings.apply(image.clone(), (41, 41, 1), &black(), key(item));
         let (y, x) = centre(&out, 41);
         // Bilinear sampling of a line that is one pixel wide may be off by less than half a pixel.
         assert!((y - 20.0).abs() < 1e-2 && (x - 20.0 - 8.0 * scale).abs() < 0.5, "item {item}");
@@ -150,28 +178,39 @@ proptest! {
         (elastic, smoothness) in (prop_oneof![Just(0f32), 0f32..30.0], 0.5f32..12.0),
         (pixels, padding) in (0..40u32, prop_oneof![Just(Padding::Reflect), Just(Padding::Zero)]),
         (flip, side) in (prop_oneof![Just(Flip::Random), Just(Flip::Alternating)], 0..30u32),
+        (area, operations, magnitude) in (0.01f32..1.0, 0..4u32, 0..40u32),
+        (brightness, contrast, saturation, hue) in (0f32..1.0, 0f32..1.0, 0f32..1.0, 0f32..180.0),
+        (grey, blur, noise, erase) in (0f32..1.0, 0f32..20.0, 0f32..1.0, 0f32..1.0),
         item in any::<u64>(),
     ) {
         let settings = Augmentation {
             flip,
             crop: Crop { pixels, padding },
+            resized_crop: ResizedCrop { area },
             warp: Warp { shift, rotate, scale, elastic, smoothness },
+            rand_augment: RandAugment { operations, magnitude },
+            jitter: Jitter { brightness, contrast, saturation, hue },
+            grey: Grey { chance: grey },
+            blur: Blur { deviation: blur },
+            noise: Noise { deviation: noise },
             cutout: Cutout { side },
+            erase: Erase { chance: erase },
+            mix: Mix::default(),
         };
         let image = ramp(h * w * c);
-        let least = image.iter().copied().fold(BEHIND, f32::min).min(0.0);
-        let most = image.iter().copied().fold(BEHIND, f32::max).max(0.0);
         let out = varied(settings, &image, (h, w, c), item);
         prop_assert_eq!(out.len(), image.len());
-        prop_assert!(out.iter().all(|&value| value >= least - 1e-5 && value <= most + 1e-5));
+        let range = BLACK - 1e-4..=WHITE + 1e-4;
+        let outside = out.iter().find(|value| !range.contains(value));
+        prop_assert!(outside.is_none(), "{:?}", outside);
     }
 
     #[test]
     fn channels_are_varied_alike(item in any::<u64>(), c in 2..5usize) {
         let grey = ramp(12 * 12);
         let image: Vec<f32> = grey.iter().flat_map(|&value| vec![value; c]).collect();
-        let expected = varied(ALL, &grey, (12, 12, 1), item);
-        let out = varied(ALL, &image, (12, 12, c), item);
+        let expected = varied(geometric(), &grey, (12, 12, 1), item);
+        let out = varied(geometric(), &image, (12, 12, c), item);
         prop_assert!(out.chunks(c).zip(&expected).all(|(pixel, grey)| pixel.iter().all(|v| v == grey)));
     }
 }

@@ -145,6 +145,19 @@ fn contain_keeps_the_ratio_and_pads_with_the_background() {
 }
 
 #[test]
+fn cover_keeps_the_ratio_and_cuts_off_what_stands_out() {
+    let mut wide = vec![0; 4 * 12];
+    (0..4).for_each(|y| wide[y * 12 + 4..y * 12 + 8].fill(200));
+    for side in [2, 4, 8] {
+        let wide = Pixels::new(4, 12, 1, wide.clone());
+        let fitted = fit_to(wide, side, side, 1, Invert::Never, Fit::Cover);
+        assert_eq!(fitted.data, vec![200; side * side], "{side}: only the middle is left");
+    }
+    let same = seven(28, 28, 255, 0);
+    assert_eq!(fit_to(same.clone(), 28, 28, 1, Invert::Never, Fit::Cover), same);
+}
+
+#[test]
 fn centre_gives_back_mnist_digits_that_were_enlarged_inverted_and_moved() {
     let mnist = embedded::mnist().unwrap();
     let (mut off, mut pixels) = (0u64, 0u64);
@@ -229,7 +242,7 @@ proptest! {
     ) {
         let byte = |at: usize| (at as u32).wrapping_mul(seed | 1).wrapping_mul(2_654_435_761) >> 24;
         let data: Vec<u8> = (0..h * w * c).map(|at| byte(at) as u8).collect();
-        for fit in [Fit::Stretch, Fit::Contain, Fit::Centre] {
+        for fit in [Fit::Stretch, Fit::Contain, Fit::Cover, Fit::Centre] {
             for invert in [Invert::Never, Invert::Always, Invert::Auto] {
                 let picture = Pixels::new(h, w, c, data.clone());
                 let fitted = fit_to(picture, to_h, to_w, to_c, invert, fit);

@@ -237,7 +237,9 @@ impl Training {
 
     pub(crate) fn members(&self, step: u64) -> Members {
         let ordinals = step * self.plan.batch()..(step + 1) * self.plan.batch();
-        Members(self.variants.range(ordinals).filter_map(|(_, variant)| variant.clone()).collect())
+        let variants = self.variants.range(ordinals);
+        let variants = variants.filter_map(|(_, variant)| variant.clone()).collect();
+        Members { variants, epoch: self.plan.epoch_of(step) }
     }
 
     pub(crate) fn batched(&mut self, step: u64, batch: Batch) -> Result<(), String> {

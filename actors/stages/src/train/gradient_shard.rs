@@ -2,7 +2,7 @@
 
 use crate::{batch::Batch, plan::Plan};
 use planaria_kernel::{Pulse, WorkerError};
-use planaria_learn::{Shard, ShardGradient, ShardLoss, Targets, Workspace};
+use planaria_learn::{Shard, ShardGradient, ShardLoss, Workspace};
 use std::sync::Arc;
 
 /// What a gradient is computed from.
@@ -36,7 +36,7 @@ pub(crate) fn compute(
     let images = &batch.images[members.start * numbers..members.end * numbers];
     let shard = Shard {
         images: plan.network.input().samples(images),
-        targets: Targets::Classes(&batch.labels[members.clone()]),
+        targets: batch.targets(members.clone()),
         loss: &plan.settings.train.loss,
         items: &batch.items[members],
         seed: plan.settings.seed,

@@ -29,16 +29,26 @@ impl Affine {
         let (sin, cos) = sin_cos(f64::from(stream.next_between(-warp.rotate, warp.rotate)));
         let scale = f64::from(1.0 + stream.next_between(-warp.scale, warp.scale)).max(1e-3);
         let (sin, cos) = (sin / scale, cos / scale);
+        Affine::about_middle((h, w), [[cos, -sin], [sin, cos]], (down, across))
+    }
+
+    /// The map `p = middle + matrix (q - middle - shift)`, down before across.
+    pub(super) fn about_middle(
+        (h, w): (usize, usize),
+        matrix: [[f64; 2]; 2],
+        (down, across): (f64, f64),
+    ) -> Affine {
         let (middle_y, middle_x) = ((h as f64 - 1.0) / 2.0, (w as f64 - 1.0) / 2.0);
         let (from_y, from_x) = (-middle_y - down, -middle_x - across);
         let fixed = |place: f64| (place * ONE).round() as i64;
+        let [[y_down, y_across], [x_down, x_across]] = matrix;
         Affine {
-            y: fixed(middle_y + cos * from_y - sin * from_x),
-            x: fixed(middle_x + sin * from_y + cos * from_x),
-            y_down: fixed(cos),
-            x_down: fixed(sin),
-            y_across: fixed(-sin),
-            x_across: fixed(cos),
+            y: fixed(middle_y + y_down * from_y + y_across * from_x),
+            x: fixed(middle_x + x_down * from_y + x_across * from_x),
+            y_down: fixed(y_down),
+            x_down: fixed(x_down),
+            y_across: fixed(y_across),
+            x_across: fixed(x_across),
         }
     }
 }
@@ -46,7 +56,7 @@ impl Affine {
 /// Sine and cosine of an angle in degrees, exact at multiples of 90, within 1e-13 elsewhere, by addition and multiplication.
 ///
 /// Source: Taylor series to x^13 and x^12 on -45 to 45 degrees.
-fn sin_cos(degrees: f64) -> (f64, f64) {
+pub(super) fn sin_cos(degrees: f64) -> (f64, f64) {
     let quarters = (degrees / 90.0).round();
     let x = (degrees - quarters * 90.0) * (std::f64::consts::PI / 180.0);
     let square = x * x;

@@ -33,7 +33,7 @@ pub enum Padding {
 
 impl Padding {
     /// The place among `n` that stands at `place`; none for the background.
-    fn at(self, place: i64, n: usize) -> Option<usize> {
+    pub(super) fn at(self, place: i64, n: usize) -> Option<usize> {
         match (self, usize::try_from(place)) {
             (_, Ok(inside)) if inside < n => Some(inside),
             (Padding::Zero, _) => None,
@@ -82,6 +82,7 @@ impl Vary for Crop {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Levels;
     use super::*;
 
     #[test]
@@ -105,7 +106,8 @@ mod tests {
                 let image: Vec<f32> = (0..h * w * c).map(|at| at as f32 + 1.0).collect();
                 let background: Vec<f32> = (0..c).map(|channel| -(channel as f32)).collect();
                 let key = Key { seed: 1, epoch: 2, item };
-                let mut canvas = Canvas::new(image.clone(), (h, w, c), &background);
+                let levels = Levels { white: vec![1.0; c], black: background.clone() };
+                let mut canvas = Canvas::new(image.clone(), (h, w, c), &levels);
                 Crop { pixels: pixels as u32, padding }.vary(&mut canvas, key);
                 let mut stream = key.stream().substream(STREAM);
                 let mut draw =

@@ -42,14 +42,16 @@ impl Vary for Cutout {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Levels;
     use super::*;
 
     #[test]
     fn a_square_around_the_drawn_middle_becomes_the_mean_and_nothing_else_changes() {
         let (h, w, c) = (9usize, 7usize, 3usize);
+        let levels = Levels { black: vec![0.5; 3], white: vec![1.5; 3] };
         for (side, item) in (0..100).map(|item| (1 + item as i64 % 10, item)) {
             let key = Key { seed: 3, epoch: 1, item };
-            let mut canvas = Canvas::new(vec![1.0; h * w * c], (h, w, c), &[0.5; 3]);
+            let mut canvas = Canvas::new(vec![1.0; h * w * c], (h, w, c), &levels);
             Cutout { side: side as u32 }.vary(&mut canvas, key);
             let mut stream = key.stream().substream(STREAM);
             let middle = [h, w].map(|n| i64::from(stream.next_below(n as u32)));

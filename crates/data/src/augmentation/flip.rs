@@ -60,11 +60,13 @@ impl Vary for Flip {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Levels;
     use super::*;
     use planaria_random::{Purpose, Stream};
 
     fn flipped(flip: Flip, epoch: u32, item: u64) -> bool {
-        let mut canvas = Canvas::new(vec![1.0, 2.0], (1, 2, 1), &[0.0]);
+        let levels = Levels { black: vec![0.0], white: vec![1.0] };
+        let mut canvas = Canvas::new(vec![1.0, 2.0], (1, 2, 1), &levels);
         flip.vary(&mut canvas, Key { seed: 5, epoch, item });
         canvas.into_image() == [2.0, 1.0]
     }
@@ -96,9 +98,9 @@ mod tests {
         for c in 1..5usize {
             for w in 1..6usize {
                 let image: Vec<f32> = (0..2 * w * c).map(|at| at as f32).collect();
-                let background = vec![0.0; c];
+                let levels = Levels { black: vec![0.0; c], white: vec![1.0; c] };
                 let item = (0..).find(|&item| flipped(Flip::Random, 0, item)).expect("one is");
-                let mut canvas = Canvas::new(image.clone(), (2, w, c), &background);
+                let mut canvas = Canvas::new(image.clone(), (2, w, c), &levels);
                 Flip::Random.vary(&mut canvas, Key { seed: 5, epoch: 0, item });
                 let turned = |at: usize| {
                     let (row, x, channel) = (at / (w * c), at / c % w, at % c);

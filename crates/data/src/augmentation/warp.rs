@@ -40,36 +40,41 @@ impl Vary for Warp {
     }
 
     fn vary(&self, canvas: &mut Canvas<'_>, key: Key) {
-        let (h, w, c) = canvas.shape();
+        let (h, w, _) = canvas.shape();
         let map = Affine::draw(self, (h, w), &mut key.stream());
         let field = (self.elastic > 0.0).then(|| {
             let mut stream = key.stream().substream(STREAM);
             Field::draw((h, w), self.elastic, self.smoothness, &mut stream)
         });
-        let field = field.as_ref();
-        canvas.redraw(|image, background, out| match c {
-            1 => Sampled::<1> { image, h, w, background: [background[0]] }.warp(&map, field, out),
-            3 => {
-                let background = [background[0], background[1], background[2]];
-                Sampled::<3> { image, h, w, background }.warp(&map, field, out);
-            }
-            _ => {
-                // Rare: every channel for itself, through its own plane.
-                let mut plane = vec![0.0; h * w];
-                let mut varied = vec![0.0; h * w];
-                for (channel, &behind) in background.iter().enumerate() {
-                    for (to, from) in plane.iter_mut().zip(image[channel..].iter().step_by(c)) {
-                        *to = *from;
-                    }
-                    let plane = Sampled::<1> { image: &plane, h, w, background: [behind] };
-                    plane.warp(&map, field, &mut varied);
-                    for (to, from) in out[channel..].iter_mut().step_by(c).zip(&varied) {
-                        *to = *from;
-                    }
+        resample(canvas, &map, field.as_ref());
+    }
+}
+
+/// Redraws the image as it is seen through `map` and, when there is one, `field`.
+pub(super) fn resample(canvas: &mut Canvas<'_>, map: &Affine, field: Option<&Field>) {
+    let (h, w, c) = canvas.shape();
+    canvas.redraw(|image, background, out| match c {
+        1 => Sampled::<1> { image, h, w, background: [background[0]] }.warp(map, field, out),
+        3 => {
+            let background = [background[0], background[1], background[2]];
+            Sampled::<3> { image, h, w, background }.warp(map, field, out);
+        }
+        _ => {
+            // Rare: every channel for itself, through its own plane.
+            let mut plane = vec![0.0; h * w];
+            let mut varied = vec![0.0; h * w];
+            for (channel, &behind) in background.iter().enumerate() {
+                for (to, from) in plane.iter_mut().zip(image[channel..].iter().step_by(c)) {
+                    *to = *from;
+                }
+                let plane = Sampled::<1> { image: &plane, h, w, background: [behind] };
+                plane.warp(map, field, &mut varied);
+                for (to, from) in out[channel..].iter_mut().step_by(c).zip(&varied) {
+                    *to = *from;
                 }
             }
-        });
-    }
+        }
+    });
 }
 
 /// An image `[H, W, C]` that is sampled between its pixels.
