@@ -1,7 +1,7 @@
 //! `planaria preview`: what a config does to training images, as a picture.
 
 use planaria_data::{
-    AUGMENTATIONS, Augmentation, Normalise, Pixels, Source, Split,
+    AUGMENTATIONS, Augmentation, Decoder, Normalise, Pixels, Source, Split,
     augmentation::{Canvas, Key, Mix},
     conform, grid,
 };
@@ -110,7 +110,9 @@ fn decoded(
     settings: &PipelineSettings,
 ) -> Result<Pixels, Box<dyn Error + Send + Sync>> {
     let raw = source.read(Split::Train, item)?;
-    let pixels = source.codec().decode(&raw.bytes, &settings.limits)?;
+    let (h, w, _) = source.shape();
+    let wanted = source.fit().map(|_| (h, w));
+    let pixels = Decoder::default().decode(source.codec(), &raw.bytes, &settings.limits, wanted)?;
     Ok(conform(pixels, source.shape(), source.fit())?)
 }
 

@@ -50,7 +50,7 @@ pub(crate) fn makers(plan: &Arc<Plan>) -> Vec<MakeWorker<PipelineFlow>> {
 fn maker(kind: StageKind, plan: Arc<Plan>) -> MakeWorker<PipelineFlow> {
     match kind {
         StageKind::Ingest => of(move || Ingest(plan.clone())),
-        StageKind::Decode => of(move || Decode(plan.clone())),
+        StageKind::Decode => of(move || Decode::new(plan.clone())),
         StageKind::Preprocess => of(move || Preprocess(plan.clone())),
         StageKind::Augment => of(move || Augment(plan.clone())),
         StageKind::Batch => of(move || Gather(plan.clone())),

@@ -4,7 +4,7 @@ use crate::{
     plan::Plan,
     stage::{Outcome, Stage, Task, failed},
 };
-use planaria_data::{RawItem, Values};
+use planaria_data::{Decoder, RawItem, Values};
 use planaria_kernel::{Pulse, WorkerError};
 use std::sync::Arc;
 
@@ -12,7 +12,17 @@ use std::sync::Arc;
 pub(crate) struct Raw(pub(crate) Arc<RawItem>);
 
 /// Decodes one item.
-pub(crate) struct Decode(pub(crate) Arc<Plan>);
+pub(crate) struct Decode {
+    plan: Arc<Plan>,
+    /// Memory from one item to the next; what comes out does not depend on it.
+    decoder: Decoder,
+}
+
+impl Decode {
+    pub(crate) fn new(plan: Arc<Plan>) -> Self {
+        Decode { plan, decoder: Decoder::default() }
+    }
+}
 
 impl Stage for Decode {
     type Task = Raw;
@@ -28,7 +38,11 @@ impl Stage for Decode {
 
     fn work(&mut self, raw: Raw, pulse: &Pulse) -> Result<Values, WorkerError> {
         pulse.beat()?;
-        let codec = self.0.source.codec();
-        codec.values(&raw.0.bytes, &self.0.settings.limits).map_err(failed)
+        let Plan { source, settings, .. } = &*self.plan;
+        // What is going to be shrunk need not be decoded whole.
+        let (h, w, _) = source.shape();
+        let wanted = source.fit().map(|_| (h, w));
+        let decoded = self.decoder.values(source.codec(), &raw.0.bytes, &settings.limits, wanted);
+        decoded.map_err(failed)
     }
 }

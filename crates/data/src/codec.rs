@@ -1,4 +1,6 @@
 //! From the bytes of an item to its pixels.
+//!
+//! The common kind of JPEG is decoded here ([`jpeg`]), everything else by the `image` crate.
 
 use std::io::Cursor;
 
@@ -6,6 +8,70 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, metadata::Orien
 use serde::{Deserialize, Serialize};
 
 use crate::{Limits, Numbers, Pixels, Values};
+
+pub mod jpeg;
+
+/// Decodes items one after another, with memory that serves from one to the next.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    jpeg: jpeg::Scratch,
+}
+
+impl Decoder {
+    /// As [`Codec::decode`]; a picture of which only `wanted (H, W)` pixels are needed may come smaller than it is, as long as both
+    /// sides stay at least as long: decoding a half or a quarter of a JPEG's sides is quicker than shrinking the whole.
+    ///
+    /// # Errors
+    /// [`DecodeError`] as there.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn decode(
+        &mut self,
+        codec: Codec,
+        bytes: &[u8],
+        limits: &Limits,
+        wanted: Option<(usize, usize)>,
+    ) -> Result<Pixels, DecodeError> {
+        let have = bytes.len() as u64;
+        if have > limits.image_bytes {
+            return Err(DecodeError::Bytes { have, limit: limits.image_bytes });
+        }
+        match codec {
+            Codec::Grey8 { h, w } => raw(bytes, (h, w, 1)),
+            Codec::Raw8 { h, w, c } => raw(bytes, (h, w, c)),
+            Codec::Floats { .. } => Err(DecodeError::Numbers),
+            Codec::Image => {
+                let is_jpeg = bytes.starts_with(&[0xff, 0xd8, 0xff]);
+                let own = is_jpeg.then(|| jpeg::decode(bytes, limits, wanted, &mut self.jpeg));
+                match own.flatten() {
+                    Some(decoded) => decoded.map(|(pixels, turn)| upright(pixels, turn)),
+                    None => decode_picture(bytes, limits),
+                }
+            }
+        }
+    }
+
+    /// As [`Codec::values`], with the memory and the size of [`Decoder::decode`].
+    ///
+    /// # Errors
+    /// [`DecodeError`] as there.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn values(
+        &mut self,
+        codec: Codec,
+        bytes: &[u8],
+        limits: &Limits,
+        wanted: Option<(usize, usize)>,
+    ) -> Result<Values, DecodeError> {
+        match codec {
+            Codec::Floats { h, w, c } => numbers(bytes, (h, w, c)).map(Values::Numbers),
+            _ => self.decode(codec, bytes, limits, wanted).map(Values::Pixels),
+        }
+    }
+}
 
 /// How an item's bytes become pixels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -49,10 +115,7 @@ impl Codec {
     /// # Panics
     /// As [`Codec::decode`].
     pub fn values(&self, bytes: &[u8], limits: &Limits) -> Result<Values, DecodeError> {
-        match *self {
-            Codec::Floats { h, w, c } => numbers(bytes, (h, w, c)).map(Values::Numbers),
-            _ => self.decode(bytes, limits).map(Values::Pixels),
-        }
+        Decoder::default().values(*self, bytes, limits, None)
     }
 
     /// Decodes one picture; every limit is checked before the memory is taken.
@@ -66,16 +129,7 @@ impl Codec {
     /// # Panics
     /// The picture decoders of third parties may panic on hostile bytes: decode where a panic costs one item.
     pub fn decode(&self, bytes: &[u8], limits: &Limits) -> Result<Pixels, DecodeError> {
-        let have = bytes.len() as u64;
-        if have > limits.image_bytes {
-            return Err(DecodeError::Bytes { have, limit: limits.image_bytes });
-        }
-        match *self {
-            Codec::Grey8 { h, w } => raw(bytes, (h, w, 1)),
-            Codec::Raw8 { h, w, c } => raw(bytes, (h, w, c)),
-            Codec::Floats { .. } => Err(DecodeError::Numbers),
-            Codec::Image => decode_picture(bytes, limits),
-        }
+        Decoder::default().decode(*self, bytes, limits, None)
     }
 }
 
@@ -151,6 +205,12 @@ pub enum DecodeError {
         h: u32,
         /// Width in pixels.
         w: u32,
+    },
+    /// A JPEG file is damaged or cut.
+    #[error("the JPEG file is damaged, {cause}: save it again or drop it")]
+    Jpeg {
+        /// What is wrong with it.
+        cause: jpeg::JpegError,
     },
     /// The picture is damaged or cut.
     #[error("the picture is damaged: save it again or drop it")]
@@ -236,23 +296,43 @@ fn opened<'a>(
     reader.no_limits();
     let mut decoder = reader.into_decoder().map_err(|source| failed(source, limits))?;
     let (w, h) = decoder.dimensions();
-    match () {
-        () if w == 0 || h == 0 => return Err(DecodeError::Empty { h, w }),
-        () if w.max(h) > limits.image_side => {
-            return Err(DecodeError::Side { h, w, limit: limits.image_side });
-        }
-        () if u64::from(w) * u64::from(h) > limits.image_pixels => {
-            return Err(DecodeError::Pixels { h, w, limit: limits.image_pixels });
-        }
-        // Not every decoder keeps `max_alloc`: what the pixels alone take is checked here.
-        () if decoder.total_bytes() > limits.image_memory_bytes => {
-            return Err(DecodeError::Memory { limit: limits.image_memory_bytes });
-        }
-        () => {}
-    }
+    check_size(h, w, decoder.total_bytes(), limits)?;
     decoder.set_limits(bounds).map_err(|source| failed(source, limits))?;
     let orientation = decoder.orientation().map_err(|source| failed(source, limits))?;
     Ok((decoder, orientation))
+}
+
+/// Checks what a header claims, before its memory is taken; not every decoder does so itself.
+fn check_size(h: u32, w: u32, memory_bytes: u64, limits: &Limits) -> Result<(), DecodeError> {
+    match () {
+        () if w == 0 || h == 0 => Err(DecodeError::Empty { h, w }),
+        () if w.max(h) > limits.image_side => {
+            Err(DecodeError::Side { h, w, limit: limits.image_side })
+        }
+        () if u64::from(w) * u64::from(h) > limits.image_pixels => {
+            Err(DecodeError::Pixels { h, w, limit: limits.image_pixels })
+        }
+        () if memory_bytes > limits.image_memory_bytes => {
+            Err(DecodeError::Memory { limit: limits.image_memory_bytes })
+        }
+        () => Ok(()),
+    }
+}
+
+/// Turns pixels as the picture's EXIF says.
+fn upright(pixels: Pixels, turn: Orientation) -> Pixels {
+    if turn == Orientation::NoTransforms {
+        return pixels;
+    }
+    let Pixels { h, w, c, data } = pixels;
+    let (h, w) = (h as u32, w as u32);
+    let picture = match c {
+        1 => image::GrayImage::from_raw(w, h, data).map(DynamicImage::from),
+        _ => image::RgbImage::from_raw(w, h, data).map(DynamicImage::from),
+    };
+    let mut picture = picture.expect("pixels have the bytes of their size");
+    picture.apply_orientation(turn);
+    bytes_of(picture)
 }
 
 fn failed(source: ImageError, limits: &Limits) -> DecodeError {

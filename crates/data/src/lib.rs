@@ -17,7 +17,7 @@ pub mod fit;
 pub mod grid;
 
 pub use augmentation::{AUGMENTATIONS, Augmentation};
-pub use codec::{Codec, DecodeError};
+pub use codec::{Codec, DecodeError, Decoder};
 pub use fit::{ConformError, Fit, Invert, conform, fit_to};
 pub use limits::Limits;
 pub use moments::Moments;

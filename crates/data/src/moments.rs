@@ -2,7 +2,7 @@
 //!
 //! Sums of whole numbers: the order in which images come, and in how many parts they are counted, change no bit.
 
-use crate::{Limits, Normalise, Pixels, Source, Split, conform};
+use crate::{Decoder, Limits, Normalise, Pixels, Source, Split, conform};
 
 /// What is summed of one channel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -71,9 +71,13 @@ impl Moments {
     /// whoever uses it will meet it again and say so.
     pub fn of(source: &dyn Source, split: Split, items: u64, limits: &Limits) -> Moments {
         let mut moments = Moments::new(source.shape().2);
+        let mut decoder = Decoder::default();
+        let (h, w, _) = source.shape();
+        let wanted = source.fit().map(|_| (h, w));
         for index in 0..items.min(source.len(split)) {
             let Ok(raw) = source.read(split, index) else { continue };
-            let Ok(pixels) = source.codec().decode(&raw.bytes, limits) else { continue };
+            let decoded = decoder.decode(source.codec(), &raw.bytes, limits, wanted);
+            let Ok(pixels) = decoded else { continue };
             if let Ok(pixels) = conform(pixels, source.shape(), source.fit()) {
                 moments.add(&pixels);
             }
