@@ -188,10 +188,26 @@ fn scaled(pixels: Pixels, h: usize, w: usize) -> Pixels {
         return pixels;
     }
     let Pixels { h: from_h, w: from_w, c, data } = pixels;
-    // Columns first, then rows: each pass mixes `stride` numbers that lie side by side.
-    let wide = mixed(&data, from_w, &taps(from_w, w), c);
-    let both = mixed(&wide, from_h, &taps(from_h, h), w * c);
-    Pixels::new(h, w, c, both.into_iter().map(|value| value.round() as u8).collect())
+    let (down, across) = (taps(from_h, h), taps(from_w, w));
+    let mut out = Vec::with_capacity(h * w * c);
+    let mut line = vec![0.0; from_w * c];
+    for (first, weights) in &down {
+        // Rows first: whole lines of numbers that lie side by side.
+        line.fill(0.0);
+        for (weight, row) in weights.iter().zip(data[first * from_w * c..].chunks_exact(from_w * c))
+        {
+            for (sum, &byte) in line.iter_mut().zip(row) {
+                *sum += weight * f32::from(byte);
+            }
+        }
+        match c {
+            1 => mixed::<1>(&line, &across, &mut out),
+            2 => mixed::<2>(&line, &across, &mut out),
+            3 => mixed::<3>(&line, &across, &mut out),
+            _ => mixed::<4>(&line, &across, &mut out),
+        }
+    }
+    Pixels::new(h, w, c, out)
 }
 
 /// What one output place takes: the first input place and the weights from there on, which sum to 1.
@@ -217,26 +233,19 @@ fn taps(from: usize, to: usize) -> Vec<Taps> {
     (0..to).map(|place| if ratio >= 1.0 { area(place) } else { between(place) }).collect()
 }
 
-/// Mixes along the middle axis of `[.., from, stride]` to `[.., taps, stride]`.
-fn mixed<T: Copy + Into<f32>>(
-    numbers: &[T],
-    from: usize,
-    taps: &[Taps],
-    stride: usize,
-) -> Vec<f32> {
-    let mut out = Vec::with_capacity(numbers.len() / from * taps.len());
-    for block in numbers.chunks_exact(from * stride) {
-        for (first, weights) in taps {
-            let begin = out.len();
-            out.resize(begin + stride, 0.0);
-            for (weight, line) in weights.iter().zip(block[first * stride..].chunks_exact(stride)) {
-                for (sum, number) in out[begin..].iter_mut().zip(line) {
-                    *sum += weight * (*number).into();
-                }
+/// Mixes the pixels of a line and appends them as bytes, rounded.
+fn mixed<const C: usize>(line: &[f32], taps: &[Taps], out: &mut Vec<u8>) {
+    let pixels = line.as_chunks::<C>().0;
+    for (first, weights) in taps {
+        let mut sums = [0.0; C];
+        for (weight, pixel) in weights.iter().zip(&pixels[*first..]) {
+            for (sum, number) in sums.iter_mut().zip(pixel) {
+                *sum += weight * number;
             }
         }
+        // Of what is not below 0 the cast takes the whole part, and cuts off above 255.
+        out.extend(sums.map(|sum| (sum + 0.5) as u8));
     }
-    out
 }
 
 /// The size of a `h` by `w` box after scaling it by `factor`: at least a pixel, at most the limits.
@@ -255,8 +264,10 @@ fn cropped(pixels: Pixels, h: usize, w: usize) -> Pixels {
         return pixels;
     }
     let (top, left) = ((pixels.h - part_h) / 2, (pixels.w - part_w) / 2);
-    let rows = pixels.data.chunks_exact(pixels.w * c).skip(top).take(part_h);
-    let data = rows.flat_map(|row| &row[left * c..(left + part_w) * c]).copied().collect();
+    let mut data = Vec::with_capacity(part_h * part_w * c);
+    for row in pixels.data.chunks_exact(pixels.w * c).skip(top).take(part_h) {
+        data.extend_from_slice(&row[left * c..(left + part_w) * c]);
+    }
     Pixels::new(part_h, part_w, c, data)
 }
 
