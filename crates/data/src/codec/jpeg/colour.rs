@@ -28,12 +28,17 @@ pub(super) fn pixels(header: &Header<'_>, scale: usize, scratch: &mut Scratch) -
         let data = luma.chunks_exact(stride).take(h).flat_map(|row| &row[..w]).copied().collect();
         return Pixels::new(h, w, 1, data);
     }
+    let chroma_scale = header.chroma_scale(scale);
+    let (fewer_across, fewer_down) = match chroma_scale == scale {
+        true => (first.across, first.down),
+        false => (1, 1),
+    };
     let chroma = Chroma {
-        stride: across * scale,
-        w: w.div_ceil(first.across),
-        h: h.div_ceil(first.down),
-        across: first.across,
-        down: first.down,
+        stride: across * chroma_scale,
+        w: w.div_ceil(fewer_across),
+        h: h.div_ceil(fewer_down),
+        across: fewer_across,
+        down: fewer_down,
     };
     let mut data = vec![0; h * w * 3];
     for (y, line) in data.chunks_exact_mut(w * 3).enumerate() {

@@ -42,6 +42,15 @@ pub(super) struct Header<'a> {
     pub(super) data: &'a [u8],
 }
 
+impl Header<'_> {
+    /// Samples to a block's side of chroma where the luma has `scale`: of half the size it need not be enlarged again when the
+    /// picture shrinks.
+    pub(super) fn chroma_scale(&self, scale: usize) -> usize {
+        let is_quartered = self.components[0].across == 2 && self.components[0].down == 2;
+        if is_quartered && scale < 8 { 2 * scale } else { scale }
+    }
+}
+
 /// What the segments have said so far.
 struct Segments<'a> {
     rest: &'a [u8],

@@ -7,7 +7,7 @@ use super::{
     idct,
 };
 
-/// Decodes all blocks into the planes of `scratch`, `scale` samples for a block's side.
+/// Decodes all blocks into the planes of `scratch`, `scale` samples of luma to a block's side.
 pub(super) fn decode(
     header: &Header<'_>,
     scale: usize,
@@ -16,11 +16,12 @@ pub(super) fn decode(
     let grid = Grid::of(header);
     let mut planes = scratch.planes.iter_mut();
     let mut lanes: Vec<Lane<'_>> = Vec::with_capacity(3);
-    for (component, samples) in header.components.iter().zip(&mut planes) {
+    for (at, (component, samples)) in header.components.iter().zip(&mut planes).enumerate() {
+        let scale = if at == 0 { scale } else { header.chroma_scale(scale) };
         let stride = grid.across * component.across * scale;
         samples.resize(stride * grid.down * component.down * scale, 0);
         let factors = idct::factors(&component.quantisation, scale);
-        lanes.push(Lane { component, stride, samples, factors, before: 0 });
+        lanes.push(Lane { component, scale, stride, samples, factors, before: 0 });
     }
     let mut bits = Bits::new(header.data);
     let mut since_restart = 0;
@@ -35,7 +36,7 @@ pub(super) fn decode(
             return Err(JpegError::Cut);
         }
         for lane in &mut lanes {
-            lane.mcu(&mut bits, (row, column), scale)?;
+            lane.mcu(&mut bits, (row, column))?;
         }
     }
     if bits.is_beyond() { Err(JpegError::Cut) } else { Ok(()) }
@@ -60,6 +61,8 @@ impl Grid {
 /// A component while it is decoded.
 struct Lane<'a> {
     component: &'a Component,
+    /// Samples to a block's side.
+    scale: usize,
     /// Samples in a row of the plane.
     stride: usize,
     samples: &'a mut [u8],
@@ -72,12 +75,8 @@ struct Lane<'a> {
 impl Lane<'_> {
     /// The blocks of one MCU.
     #[inline]
-    fn mcu(
-        &mut self,
-        bits: &mut Bits<'_>,
-        (row, column): (usize, usize),
-        scale: usize,
-    ) -> Result<(), JpegError> {
+    fn mcu(&mut self, bits: &mut Bits<'_>, (row, column): (usize, usize)) -> Result<(), JpegError> {
+        let scale = self.scale;
         let Component { across, down, .. } = *self.component;
         for y in 0..down {
             for x in 0..across {
