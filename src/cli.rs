@@ -8,6 +8,10 @@ use std::path::PathBuf;
 
 use crate::config::{nearest, units};
 
+mod data;
+
+pub use data::{ConvertArgs, DataFormat, PreviewArgs};
+
 /// The command line.
 #[derive(Debug, Parser)]
 #[command(
@@ -210,33 +214,6 @@ pub struct CheckArgs {
     /// Answer in JSON.
     #[arg(long)]
     pub json: bool,
-    /// What is laid over the config.
-    #[command(flatten)]
-    pub overrides: Overrides,
-}
-
-/// `planaria preview`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  planaria preview configs/mnist.toml --out grid.png
-  planaria preview configs/mnist.toml --out grid.png --set augment.mixup=0.4 --epoch 3
-
-Columns are items of the epoch, in its order, as the training sees them: each augmentation alone, then
-all of them together, as the training gets them.")]
-pub struct PreviewArgs {
-    /// The config, a TOML file.
-    #[arg(value_name = "CONFIG")]
-    pub config: PathBuf,
-    /// Where to write the PNG file.
-    #[arg(long, value_name = "FILE.png")]
-    pub out: PathBuf,
-    /// How many items are shown, 1 to 64.
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=64))]
-    pub items: u64,
-    /// The epoch whose variants are shown, from 1.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    pub epoch: u32,
     /// What is laid over the config.
     #[command(flatten)]
     pub overrides: Overrides,
@@ -446,52 +423,6 @@ impl From<FitFlag> for Fit {
             FitFlag::Centre => Fit::Centre,
         }
     }
-}
-
-/// `planaria convert`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  planaria convert pictures digits.npz                a folder train/CLASS, test/CLASS as arrays
-  planaria convert cifar-10-batches-bin cifar.tar.gz  records as an archive of PNG files
-  planaria convert mnist digits --to folder           the digits inside the program as pictures
-  planaria convert people.csv people --to json-lines --label kind
-  planaria convert config.toml people.npz             the source of a config, with all its keys
-
-DST appears when all of it is written, or not at all; a folder must not be there before.")]
-pub struct ConvertArgs {
-    /// A config (.toml), or data: an .npz, a .tar, a table, or a folder of pictures, IDX or CIFAR files.
-    #[arg(value_name = "SRC")]
-    pub src: PathBuf,
-    /// What is to be written: a file (.npz, .tar, .tar.gz), or a folder.
-    #[arg(value_name = "DST")]
-    pub dst: PathBuf,
-    /// Its format, when the name does not say it.
-    #[arg(long, value_enum, value_name = "FORMAT")]
-    pub to: Option<DataFormat>,
-    /// The column of a table that holds the class.
-    #[arg(long, value_name = "COLUMN", default_value = "label")]
-    pub label: String,
-    /// Leave items out that cannot be used, and say how many.
-    #[arg(long)]
-    pub skip_bad: bool,
-}
-
-/// A format that data is written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum DataFormat {
-    /// A folder of pictures, train/CLASS and test/CLASS.
-    Folder,
-    /// The same as a tar archive.
-    Tar,
-    /// NumPy's archive of arrays.
-    Npz,
-    /// A folder of four IDX files.
-    Idx,
-    /// A folder of train.csv and test.csv.
-    Csv,
-    /// A folder of train.jsonl and test.jsonl.
-    JsonLines,
 }
 
 /// `planaria kill`.
