@@ -17,6 +17,7 @@ pub(super) trait Arithmetic: Copy {
 pub(super) struct Fused;
 
 /// Rounded twice: fast on every CPU, but not the bits of [`Fused`].
+#[cfg_attr(target_arch = "aarch64", allow(dead_code, reason = "every such CPU rounds once"))]
 #[derive(Clone, Copy)]
 pub(super) struct Separate;
 
@@ -28,6 +29,7 @@ pub(super) struct Separate;
 ///
 /// Source: Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms
 /// using rounding to odd", IEEE Transactions on Computers 57 (2008).
+#[cfg_attr(target_arch = "aarch64", allow(dead_code, reason = "every such CPU rounds once"))]
 #[derive(Clone, Copy)]
 pub(super) struct Emulated;
 
