@@ -10,7 +10,7 @@ use crate::config::{nearest, units};
 
 mod data;
 
-pub use data::{ConvertArgs, DataFormat, PreviewArgs};
+pub use data::{ConvertArgs, DataFormat, InspectArgs, PreviewArgs};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -63,6 +63,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Draw what CONFIG does to training images: one row for each augmentation, as a PNG file.
     Preview(PreviewArgs),
+    /// Say what a data set holds: classes, sizes, twins, leaks, doubtful labels.
+    Inspect(InspectArgs),
     /// Show what the running runtime is doing: stages, workers, items, model.
     Status(StatusArgs),
     /// Classify images: by the runtime's newest model, or by a model file.

@@ -77,3 +77,27 @@ pub enum DataFormat {
     /// A folder of train.jsonl and test.jsonl.
     JsonLines,
 }
+
+/// `planaria inspect`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  planaria inspect pictures                          pictures/train/CLASS/*, pictures/test/CLASS/*
+  planaria inspect configs/mnist.toml --card mnist.html
+  planaria inspect pictures --json | jq .twins.equal
+
+Twins are equal pictures and pictures that look the same; a leak is one in both halves.")]
+pub struct InspectArgs {
+    /// A folder of pictures, or a config whose source is meant.
+    #[arg(value_name = "SRC")]
+    pub source: PathBuf,
+    /// Write a page with pictures and plots here.
+    #[arg(long, value_name = "FILE.html")]
+    pub card: Option<PathBuf>,
+    /// Answer in JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// How many look at items at the same time; the answer is the same [default: as many as processors].
+    #[arg(long, value_name = "N")]
+    pub workers: Option<std::num::NonZeroUsize>,
+}

@@ -5,7 +5,6 @@
 
 mod arrays;
 mod pictures;
-mod source;
 mod tables;
 
 use planaria_data::{Limits, RawItem, Source, Split, Values};
@@ -16,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::CommandError;
+use super::{CommandError, meant_source};
 use crate::{
     cli::{ConvertArgs, DataFormat},
     views,
@@ -26,11 +25,6 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the message of each variant says what it is")]
 pub enum ConvertError {
-    #[error(
-        "{path}: what kind of data is it? Give a config (.toml) with a `[source]`",
-        path = path.display()
-    )]
-    UnknownSource { path: PathBuf },
     #[error(
         "{path}: which format is it to have? Say with `--to`, or end its name in .npz, .tar or .tar.gz",
         path = path.display()
@@ -56,7 +50,7 @@ pub enum ConvertError {
 
 /// Converts a source.
 pub(super) fn convert(args: &ConvertArgs) -> Result<(), CommandError> {
-    let (settings, wanted, limits) = source::of(args)?;
+    let (settings, wanted, limits) = meant_source::of(&args.src, &args.label)?;
     let to = args.to.map_or_else(|| by_name(&args.dst), Ok)?;
     let opened = settings.open(wanted, &limits).map_err(ConvertError::Source)?;
     let mut items = Items { source: &*opened, limits, skips: args.skip_bad, skipped: 0 };

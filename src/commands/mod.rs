@@ -27,6 +27,8 @@ mod sweep;
 mod lr_find;
 mod check_config;
 mod preview;
+mod inspect;
+mod meant_source;
 mod status;
 mod predict;
 mod export;
@@ -94,6 +96,20 @@ pub enum CommandError {
     ModelFile { path: PathBuf, source: Box<dyn Error + Send + Sync> },
     #[error("{path} cannot be shown", path = path.display())]
     Preview { path: PathBuf, source: Box<dyn Error + Send + Sync> },
+    #[error(
+        "{path}: what kind of data is it? Give a config (.toml) with a `[source]`",
+        path = path.display()
+    )]
+    UnknownSource { path: PathBuf },
+    #[error(
+        "{path}: rows of numbers have no card yet: give pictures",
+        path = path.display()
+    )]
+    NoPictures { path: PathBuf },
+    #[error("cannot inspect {path}", path = path.display())]
+    Inspect { path: PathBuf, source: planaria_data::SourceError },
+    #[error("cannot write the card")]
+    WriteCard(#[source] Box<dyn Error + Send + Sync>),
     #[error("cannot write the model")]
     WriteModel(#[source] Box<dyn Error + Send + Sync>),
     #[error(
@@ -142,11 +158,11 @@ impl CommandError {
             | CommandError::Explain { .. }
             | CommandError::HowMany { .. }
             | CommandError::RateRange { .. }
-            | CommandError::Convert(
-                ConvertError::UnknownSource { .. } | ConvertError::UnknownFormat { .. },
-            )
+            | CommandError::Convert(ConvertError::UnknownFormat { .. })
             | CommandError::ModelEnding { .. }
             | CommandError::NoModelEnding { .. }
+            | CommandError::UnknownSource { .. }
+            | CommandError::NoPictures { .. }
             | CommandError::PrecisionOfFormat { .. }
             | CommandError::Quantised { .. }
             | CommandError::WhichNet { .. }
@@ -171,6 +187,8 @@ impl CommandError {
             | CommandError::Model(_)
             | CommandError::ModelFile { .. }
             | CommandError::Preview { .. }
+            | CommandError::Inspect { .. }
+            | CommandError::WriteCard(_)
             | CommandError::WriteModel(_)
             | CommandError::Measure(_)
             | CommandError::Calibration(_)
@@ -228,6 +246,7 @@ pub fn execute(cli: Cli) -> Result<(), CommandError> {
         Command::LrFind(args) => lr_find::lr_find(&args, cli.log, &bars),
         Command::Check(args) => check_config::check(&args),
         Command::Preview(args) => preview::preview(&args),
+        Command::Inspect(args) => inspect::inspect(&args),
         Command::Status(args) => status::status(&args),
         Command::Predict(args) => predict::predict(&args),
         Command::Export(args) => export::export(&args),

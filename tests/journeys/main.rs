@@ -24,6 +24,7 @@ mod kill_nine;
 mod pictures;
 mod sources;
 mod convert;
+mod inspect;
 mod bad_data;
 mod bad_config;
 mod bad_socket;

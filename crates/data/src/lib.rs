@@ -15,6 +15,7 @@ pub mod moments;
 pub mod augmentation;
 pub mod fit;
 pub mod grid;
+pub mod inspect;
 
 pub use augmentation::{AUGMENTATIONS, Augmentation};
 pub use codec::{Codec, DecodeError, Decoder};

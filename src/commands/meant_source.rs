@@ -13,20 +13,17 @@ use planaria_data::{
 use planaria_learn::Shape;
 use std::path::Path;
 
-use super::ConvertError;
-use crate::{
-    cli::{ConvertArgs, Overrides},
-    commands::{CommandError, checked_config},
-};
+use super::{CommandError, checked_config};
+use crate::cli::Overrides;
 
 /// A source, the `(H, W, C)` that its pictures are wanted in, and its limits.
 type Meant = (SourceSettings, (usize, usize, usize), Limits);
 
-/// The source that the arguments mean.
-pub(super) fn of(args: &ConvertArgs) -> Result<Meant, CommandError> {
-    let is_config = args.src.extension().is_some_and(|ending| ending == "toml");
+/// The source that a path means; in a table the column `label` holds the classes.
+pub(super) fn of(path: &Path, label: &str) -> Result<Meant, CommandError> {
+    let is_config = path.extension().is_some_and(|ending| ending == "toml");
     if is_config {
-        let settings = checked_config(&args.src, &Overrides::default())?.pipeline;
+        let settings = checked_config(path, &Overrides::default())?.pipeline;
         let wanted = match settings.network.input {
             Shape::Image { h, w, c } => (h, w, c),
             Shape::Sequence { length, channels } => (length, channels, 1),
@@ -34,8 +31,8 @@ pub(super) fn of(args: &ConvertArgs) -> Result<Meant, CommandError> {
         };
         return Ok((settings.source, wanted, settings.limits));
     }
-    let found = by_path(&args.src, &args.label);
-    let settings = found.ok_or_else(|| ConvertError::UnknownSource { path: args.src.clone() })?;
+    let found = by_path(path, label);
+    let settings = found.ok_or_else(|| CommandError::UnknownSource { path: path.to_path_buf() })?;
     // Pictures as large as the first of them: no side is 0.
     Ok((settings, (0, 0, 3), Limits::default()))
 }
