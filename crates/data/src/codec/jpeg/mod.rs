@@ -1,7 +1,7 @@
 //! Baseline JPEG, decoded straight to the size that is wanted: whole, a half, a quarter or an eighth.
 //!
 //! The common kind only: sequential, Huffman-coded, 8 bits, grey or YCbCr with the usual sampling, all in one scan. Whatever else
-//! the standard allows is somebody else's ([`decode`] says so by giving nothing). Damaged and cut files are errors.
+//! the standard allows is somebody else's (`decode` says so by giving nothing). Damaged and cut files are errors.
 //!
 //! Source: ITU-T T.81 (1992), "Digital compression and coding of continuous-tone still images"; T.871 (2011) for JFIF's colours.
 //!
