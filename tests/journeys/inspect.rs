@@ -50,6 +50,6 @@ fn inspecting_a_config_looks_at_its_source() {
 fn what_is_no_data_set_is_refused_with_its_name() {
     let world = World::new();
     fs::create_dir(world.path("empty")).expect("a folder");
-    world.planaria(&["inspect", "empty"]).with(1).says(&["empty", "train"]);
+    world.planaria(&["inspect", "empty"]).with(2).says(&["empty", "what kind of data"]);
     world.planaria(&["inspect", "missing.toml"]).with(2).says(&["missing.toml"]);
 }

@@ -4,9 +4,9 @@ use super::card::{Named, SplitName};
 use crate::{Fit, Invert, Pixels, Source, Split, fit_to};
 
 /// Rows of the small picture.
-pub const ROWS: usize = 8;
-/// Columns of the small picture: one more, for the differences.
-pub const COLUMNS: usize = 9;
+pub const ROWS: usize = 16;
+/// Columns of the small picture.
+pub const COLUMNS: usize = 16;
 
 /// What is remembered of an item.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,12 +77,16 @@ fn small(pixels: &Pixels) -> [u8; ROWS * COLUMNS] {
     std::array::from_fn(|at| small.data[at])
 }
 
-/// One bit a pair of neighbours in a row: whether it becomes brighter to the right.
+/// One bit for each of 8x8 cells: whether the cell to its right, around the edge, is brighter.
 ///
 /// Source: Krawetz, "Kind of like that", 2013 (dHash).
 fn difference_hash(small: &[u8; ROWS * COLUMNS]) -> u64 {
-    let pairs = small.chunks(COLUMNS).flat_map(|row| row.windows(2));
-    pairs.fold(0, |hash, pair| hash << 1 | u64::from(pair[0] < pair[1]))
+    let cell = |y: usize, x: usize| -> u32 {
+        let places = [(0, 0), (0, 1), (1, 0), (1, 1)];
+        places.iter().map(|(dy, dx)| u32::from(small[(2 * y + dy) * COLUMNS + 2 * x + dx])).sum()
+    };
+    let cells = (0..64).map(|at| (at / 8, at % 8));
+    cells.fold(0, |hash, (y, x)| hash << 1 | u64::from(cell(y, x) < cell(y, (x + 1) % 8)))
 }
 
 fn mean_and_deviation(bytes: &[u8]) -> (f32, f32) {

@@ -17,7 +17,7 @@ use card::{DataCard, Reason, Size, SplitCard, SplitName};
 use class_figures::ClassFigures;
 use look::Look;
 
-/// Items of a split that are remembered for the search of twins and doubts, from the first: about 150 bytes each.
+/// Items of a split that are remembered for the search of twins and doubts, from the first: about 330 bytes each.
 pub const REMEMBERED_MAX: u64 = 1_000_000;
 
 /// How many different sizes, and how many unusable items, are listed one by one: the least sizes and the first items.

@@ -9,63 +9,106 @@ use crate::Split;
 /// Pairs that are listed one by one; all are counted.
 const LISTED_MAX: usize = 100;
 
-/// Two pictures look the same when their small pictures differ by at most so much, on average of their 72 bytes.
-const ALIKE_MAX: u32 = 3;
+/// Two pictures look the same when their small pictures correlate at least so much: brightness and contrast do not count.
+const CORRELATION_MIN: f64 = 0.98;
 
-/// Items of equal appearance that one is compared with: a thousand blank pictures need not meet each other.
-const COMPARED_MAX: usize = 32;
+/// Bits in which the difference hashes of pictures that look the same may differ: fewer than there are bytes in a hash, so
+/// that one byte at least is equal, by which they are found.
+const BITS_MAX: u32 = 7;
+
+/// Items with an equal byte of the hash that one is compared with, the latest: a million pictures need not all meet.
+const COMPARED_MAX: usize = 2_000;
 
 /// Finds the twins among items that are sorted by their key.
 ///
-/// Each item that has an equal before it is one twin of the first such; one whose difference hash is equal but for one bit
-/// at most, and whose small picture is nearly the same, looks like the nearest of those before it.
+/// Each item that has an equal before it is one twin of the first such; else it looks like that one before it with which its
+/// small picture correlates most, if it does enough.
 pub(super) fn find(looks: &[Look], named: &dyn Fn(&Look) -> Named) -> Twins {
     let mut twins = Twins::default();
     let mut first_with: BTreeMap<[u8; 16], usize> = BTreeMap::new();
-    let mut by_appearance: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+    let mut alikes = Alikes::default();
     for (number, look) in looks.iter().enumerate() {
         if let Some(&first) = first_with.get(&look.content) {
             note(&mut twins, Twinship::Equal, (&looks[first], look), named);
             continue;
         }
-        if let Some(alike) = most_alike(looks, look, &by_appearance) {
+        first_with.insert(look.content, number);
+        let Some(shade) = Shade::of(number, look) else { continue };
+        if let Some(alike) = alikes.most_alike(&shade) {
             note(&mut twins, Twinship::Alike, (&looks[alike], look), named);
         }
-        first_with.insert(look.content, number);
-        let group = by_appearance.entry(look.appearance).or_default();
-        if group.len() < COMPARED_MAX {
-            group.push(number);
-        }
+        alikes.add(shade);
     }
     twins
 }
 
-/// The earlier item that looks the same and differs least.
-fn most_alike(
-    looks: &[Look],
-    look: &Look,
-    by_appearance: &BTreeMap<u64, Vec<usize>>,
-) -> Option<usize> {
-    if is_flat(look) {
-        return None;
+/// An item that others may look like.
+#[derive(Clone, Copy, Debug)]
+struct Shade<'a> {
+    number: usize,
+    appearance: u64,
+    small: &'a [u8],
+    /// The sum of its bytes.
+    sum: u64,
+    /// The length of its small picture less its mean, times the root of the number of bytes.
+    length: f64,
+}
+
+impl<'a> Shade<'a> {
+    /// None for a picture of nearly one colour, which looks like every other of that colour: that says nothing.
+    fn of(number: usize, look: &'a Look) -> Option<Shade<'a>> {
+        let (least, greatest) = (look.small.iter().min()?, look.small.iter().max()?);
+        if greatest - least < 32 {
+            return None;
+        }
+        let sum: u64 = look.small.iter().map(|&byte| u64::from(byte)).sum();
+        let squares = product(&look.small, &look.small);
+        let length = ((look.small.len() as u64 * squares - sum * sum) as f64).sqrt();
+        Some(Shade { number, appearance: look.appearance, small: &look.small, sum, length })
     }
-    let flips = (0..u64::BITS).map(|bit| look.appearance ^ 1 << bit);
-    let groups = std::iter::once(look.appearance).chain(flips);
-    let near = groups.filter_map(|hash| by_appearance.get(&hash)).flatten().copied();
-    let distances = near.map(|other| (distance(look, &looks[other]), other));
-    let limit = ALIKE_MAX * look.small.len() as u32;
-    distances.filter(|&(distance, _)| distance <= limit).min().map(|(_, other)| other)
+
+    /// Pearson's correlation of the small pictures, of sums of whole numbers.
+    fn correlation(&self, other: &Shade<'_>) -> f64 {
+        let products = self.small.len() as u64 * product(self.small, other.small);
+        (products as f64 - (self.sum * other.sum) as f64) / (self.length * other.length)
+    }
 }
 
-/// A picture of nearly one colour looks like every other of that colour: that says nothing.
-fn is_flat(look: &Look) -> bool {
-    let (least, greatest) = (look.small.iter().min(), look.small.iter().max());
-    least.zip(greatest).is_none_or(|(least, greatest)| greatest - least < 32)
+fn product(one: &[u8], other: &[u8]) -> u64 {
+    one.iter().zip(other).map(|(&a, &b)| u64::from(a) * u64::from(b)).sum()
 }
 
-fn distance(one: &Look, other: &Look) -> u32 {
-    let pairs = one.small.iter().zip(&other.small);
-    pairs.map(|(a, b)| u32::from(a.abs_diff(*b))).sum()
+/// The items so far, by each byte of their difference hashes.
+#[derive(Debug, Default)]
+struct Alikes<'a> {
+    items: Vec<Shade<'a>>,
+    /// By place and value of a byte: which of the items have it, the latest last.
+    with_byte: BTreeMap<(u8, u8), Vec<u32>>,
+}
+
+impl<'a> Alikes<'a> {
+    /// The item that correlates most, and enough; the earliest of several.
+    fn most_alike(&self, shade: &Shade<'_>) -> Option<usize> {
+        let keys = (0..).zip(shade.appearance.to_le_bytes());
+        let groups = keys.filter_map(|key| self.with_byte.get(&key));
+        let latest = groups.flat_map(|group| &group[group.len().saturating_sub(COMPARED_MAX)..]);
+        let near = latest.map(|&place| &self.items[place as usize]);
+        let is_near =
+            |other: &&Shade<'_>| (other.appearance ^ shade.appearance).count_ones() <= BITS_MAX;
+        let correlated = near.filter(is_near).map(|other| (shade.correlation(other), other.number));
+        let enough = correlated.filter(|&(correlation, _)| correlation >= CORRELATION_MIN);
+        let most = enough.max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
+        most.map(|(_, number)| number)
+    }
+
+    fn add(&mut self, shade: Shade<'a>) {
+        // At most two splits of REMEMBERED_MAX items each: their places fit.
+        let place = self.items.len() as u32;
+        for key in (0..).zip(shade.appearance.to_le_bytes()) {
+            self.with_byte.entry(key).or_default().push(place);
+        }
+        self.items.push(shade);
+    }
 }
 
 fn note(
