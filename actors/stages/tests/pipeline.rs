@@ -348,7 +348,7 @@ fn a_folder_of_pictures_is_learnt_by_the_names_of_its_classes_and_bad_pictures_a
     let mut given_up: Vec<_> = results.dead_letters.iter().collect();
     given_up.sort_by_key(|letter| &letter.stage);
     let expected = [
-        ("decode", "train/blue/torn.jpg", "the picture is damaged"),
+        ("decode", "train/blue/torn.jpg", "the JPEG file is damaged"),
         ("preprocess", "train/red/large.png", "a picture of 6x7 pixels where 6x6 are needed"),
     ];
     assert_eq!(given_up.len(), expected.len(), "{given_up:?}");
