@@ -19,6 +19,7 @@ mod classes;
 pub mod tar;
 pub mod table;
 mod settings;
+mod stamp;
 
 pub use error::SourceError;
 pub use settings::SourceSettings;

@@ -115,8 +115,9 @@ impl Part {
         for _ in 0..NAMES {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
             let path = folder.join(format!("{PREFIX}{}-{number}{SUFFIX}", std::process::id()));
-            let file = match OpenOptions::new().write(true).create_new(true).mode(mode).open(&path)
-            {
+            let mut new = OpenOptions::new();
+            new.read(true).write(true).create_new(true).mode(mode);
+            let file = match new.open(&path) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
                 file => file?,
             };
