@@ -16,7 +16,7 @@ use planaria_stages::{
 use std::{collections::BTreeMap, env, path::PathBuf};
 
 use super::{
-    Config, ControlSettings, augment, data,
+    Config, ControlSettings, augment, cache, data,
     explain::DataFacts,
     fault::Faults,
     fingerprint,
@@ -75,6 +75,7 @@ fn read(reading: &Reading<'_>, root: &mut Section<'_>) -> Config {
         train: training::read(root.section("train")),
         evaluate: evaluate(root.section("evaluate")),
         checkpoint: checkpoint(root.section("checkpoint")),
+        cache: cache::read(root.section("cache")),
         resume: None,
         baselines: baselines(root.section("baselines")),
         predict: predict(root.section("predict"), is_drawings),
@@ -276,7 +277,8 @@ pub(super) fn against_data(
         return faults;
     }
     let train_items = train_items - aside;
-    if settings.train.batch as u64 > train_items {
+    let last_batch = settings.train.sampling.last_batch;
+    if last_batch.steps(train_items, settings.train.batch as u64) == 0 {
         let batch = settings.train.batch;
         let message = format!("{batch} items a step, but there are {train_items} training items");
         faults.insert("train.batch", message);

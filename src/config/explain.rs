@@ -155,7 +155,8 @@ pub fn explain(config: &Config) -> Result<Explanation, ExplainError> {
     let validation = settings.train.validation;
     let validation_items = validation.map_or(0, |validation| validation.items.of(train_items));
     let train_items = train_items - validation_items;
-    let steps_per_epoch = train_items / settings.train.batch as u64;
+    let last_batch = settings.train.sampling.last_batch;
+    let steps_per_epoch = last_batch.steps(train_items, settings.train.batch as u64);
     Ok(Explanation {
         config_sha256: settings.config_sha256.clone(),
         seed: settings.seed,
@@ -241,8 +242,9 @@ fn memory_bytes(
     // Forward and backward.
     let work = floats(activations) * 2 * rows * workers;
     let tables = baseline_rows_held(settings, test_items).saturating_mul(floats(image));
-    // As bytes.
-    let kept = image * (train_items + test_items);
+    // As bytes, where they are kept in memory at all.
+    let kept = Some(image * (train_items + test_items));
+    let kept = kept.filter(|kept| *kept <= settings.cache.memory_bytes).unwrap_or(0);
     BASE_BYTES + raw + mailboxes + weights + work + tables + kept
 }
 

@@ -5,7 +5,7 @@
 //! bytes lie at a source's paths is not part of it either: a model keeps its training data's own
 //! SHA-256 beside this one.
 
-use planaria_stages::PipelineSettings;
+use planaria_stages::{PipelineSettings, settings::SamplingSettings};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -45,6 +45,7 @@ pub fn canonical(settings: &PipelineSettings) -> String {
     let later = [
         train.validation.map(|validation| line("validation", &validation)),
         train.balance_classes.then(|| line("class_weights", &"balanced")),
+        (train.sampling != SamplingSettings::default()).then(|| line("sampling", &train.sampling)),
         train.from.as_ref().map(|from| line("from", &from.new)),
     ];
     lines.into_iter().chain(later.into_iter().flatten()).collect()

@@ -2,8 +2,8 @@
 //!
 //! `load` reads it (`RawConfig`), `overlay` lays over it what flags say, `check` turns that into a `Config` or
 //! into every fault at once, `explain` says what it would do. `section` reads one table, `fault` is
-//! what can be wrong, `source`, `data`, `network`, `training` (with `schedule`, `optimiser`, `loss` and
-//! `validation`) and `pools` are the longer sections, `fingerprint` is what the result depends on. `sweep` is a
+//! what can be wrong, `source`, `data`, `network`, `training` (with `schedule`, `optimiser`, `loss`,
+//! `validation` and `sampling`), `cache` and `pools` are the longer sections, `fingerprint` is what the result depends on. `sweep` is a
 //! config of its own kind: many trainings that differ in some values, the `trials`.
 
 use planaria_stages::PipelineSettings;
@@ -27,6 +27,8 @@ mod schedule;
 mod optimiser;
 mod loss;
 mod validation;
+mod sampling;
+mod cache;
 mod pools;
 pub mod fingerprint;
 pub mod explain;

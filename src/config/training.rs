@@ -2,7 +2,7 @@
 
 use planaria_stages::settings::{FromSettings, TrainSettings};
 
-use super::{loss, optimiser, schedule, section::Section, validation};
+use super::{loss, optimiser, sampling, schedule, section::Section, validation};
 
 /// Reads `[train]` and the sections in it.
 pub(super) fn read(mut section: Section<'_>) -> TrainSettings {
@@ -19,6 +19,7 @@ pub(super) fn read(mut section: Section<'_>) -> TrainSettings {
         balance_classes,
         from: from(&mut section),
         validation: validation::read(&mut section),
+        sampling: sampling::read(&mut section),
     };
     if settings.gradient_shards > settings.batch {
         let (shards, batch) = (settings.gradient_shards, settings.batch);

@@ -52,8 +52,8 @@ mod tests {
     use super::*;
     use crate::config::{check::check, load::RawConfig};
     use planaria_stages::{
-        BaselineResult, BestVersion, ClassResult, ComparisonRow, EvaluationPoint, LossPoint,
-        ScoreResult, StageResult, TrainingResult, ValidationPoint, status::ItemCounts,
+        BaselineResult, BestVersion, CacheResult, ClassResult, ComparisonRow, EvaluationPoint,
+        LossPoint, ScoreResult, StageResult, TrainingResult, ValidationPoint, status::ItemCounts,
     };
     use std::path::Path;
 
@@ -115,6 +115,14 @@ mod tests {
                 stopped_early: true,
                 checkpoint: Some("checkpoints/mnist-cnn.checkpoint".into()),
             },
+            cache: Some(CacheResult {
+                file: "cache/0123.records".into(),
+                bytes: 8_000,
+                items_before: 9,
+                reads: 18,
+                damaged: 0,
+                is_whole: true,
+            }),
             stages: vec![StageResult {
                 name: "ingest".into(),
                 workers: 2,
@@ -179,6 +187,12 @@ mod tests {
         "/training/stopped_early",
         "/training/resumed_from",
         "/training/checkpoint",
+        "/cache/file",
+        "/cache/bytes",
+        "/cache/items_before",
+        "/cache/reads",
+        "/cache/damaged",
+        "/cache/is_whole",
         "/stages/0/name",
         "/stages/0/workers",
         "/stages/0/committed",

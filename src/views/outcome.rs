@@ -2,7 +2,7 @@
 
 use super::{bytes, count, counted, percent, scores, table::Table};
 use crate::report::Report;
-use planaria_stages::ComparisonRow;
+use planaria_stages::{CacheResult, ComparisonRow};
 
 /// The table and what stands under it.
 pub fn screen(report: &Report) -> String {
@@ -37,6 +37,7 @@ pub fn screen(report: &Report) -> String {
     ));
     lines.push(format!("weights   {}", report.results.weights_sha256.as_deref().unwrap_or("none")));
     lines.push(format!("model     {}", report.results.model_file.as_deref().unwrap_or("none")));
+    lines.extend(report.results.cache.as_ref().map(|cache| format!("cache     {}", cached(cache))));
     lines.push(format!("items     {}", items(report)));
     lines.push(format!(
         "deaths    {}, {}",
@@ -52,6 +53,22 @@ fn note(row: &ComparisonRow) -> Option<String> {
     let sample = row.sample_because.as_ref().map(|why| format!("* a sample: {why}"));
     let parts: Vec<String> = row.note.clone().into_iter().chain(sample).collect();
     (!parts.is_empty()).then(|| format!("{}: {}", row.name, parts.join("; ")))
+}
+
+/// What the cache was good for, in one line.
+fn cached(cache: &CacheResult) -> String {
+    let of_before = match cache.items_before {
+        0 => "new".to_owned(),
+        items => format!("{} from before", counted(items, "item", "items")),
+    };
+    let state = if cache.is_whole { "" } else { ", not finished" };
+    format!(
+        "{of_before}, {} read, {} damaged and made again, {}{state}: {}",
+        count(cache.reads),
+        count(cache.damaged),
+        bytes(cache.bytes),
+        cache.file
+    )
 }
 
 /// Where the items are, in one line.

@@ -52,7 +52,7 @@ fn maker(kind: StageKind, plan: Arc<Plan>) -> MakeWorker<PipelineFlow> {
         StageKind::Ingest => of(move || Ingest(plan.clone())),
         StageKind::Decode => of(move || Decode::new(plan.clone())),
         StageKind::Preprocess => of(move || Preprocess(plan.clone())),
-        StageKind::Augment => of(move || Augment(plan.clone())),
+        StageKind::Augment => of(move || Augment::new(plan.clone())),
         StageKind::Batch => of(move || Gather(plan.clone())),
         StageKind::Train => of(move || Train::new(plan.clone())),
         StageKind::Checkpoint => of(move || Checkpoint(plan.clone())),

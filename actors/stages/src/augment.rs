@@ -5,44 +5,66 @@ use crate::{
     plan::Plan,
     stage::{Outcome, Stage, Task, failed},
 };
-use planaria_data::{Split, augmentation::Key};
+use planaria_data::{Decoder, Values, augmentation::Key};
 use planaria_kernel::{Pulse, WorkerError};
 use std::sync::Arc;
 
 /// A preprocessed item, and when it is wanted.
 pub(crate) struct Original {
-    pub(crate) sample: Arc<Sample>,
+    pub(crate) sample: Sample,
     pub(crate) epoch: u32,
+    /// The key of its random numbers in that epoch.
+    pub(crate) draw: u64,
+}
+
+/// An item's variant.
+pub(crate) struct Varied {
+    pub(crate) image: Vec<f32>,
+    /// What it was made of, when that was not in memory: its place there, and the values.
+    pub(crate) recalled: Option<(u64, Arc<Values>)>,
 }
 
 /// Varies one item.
-pub(crate) struct Augment(pub(crate) Arc<Plan>);
+pub(crate) struct Augment {
+    plan: Arc<Plan>,
+    /// Memory from one item to the next; what comes out does not depend on it.
+    decoder: Decoder,
+}
+
+impl Augment {
+    pub(crate) fn new(plan: Arc<Plan>) -> Self {
+        Augment { plan, decoder: Decoder::default() }
+    }
+}
 
 impl Stage for Augment {
     type Task = Original;
-    type Made = Vec<f32>;
+    type Made = Varied;
 
     fn accept(task: Task) -> Option<Original> {
         if let Task::Augment(original) = task { Some(original) } else { None }
     }
 
-    fn answer(made: Vec<f32>) -> Outcome {
+    fn answer(made: Varied) -> Outcome {
         Outcome::Augment(made)
     }
 
-    fn work(&mut self, original: Original, pulse: &Pulse) -> Result<Vec<f32>, WorkerError> {
+    fn work(&mut self, original: Original, pulse: &Pulse) -> Result<Varied, WorkerError> {
         pulse.beat()?;
-        let Plan { settings, .. } = &*self.0;
-        let Original { sample, epoch } = original;
-        let key = Key { seed: settings.seed, epoch, item: sample.item };
+        let Plan { settings, .. } = &*self.plan;
+        let Original { sample, epoch, draw } = original;
+        let values = self.plan.values(&sample, &mut self.decoder)?;
+        let address = sample.address;
+        let key = Key { seed: settings.seed, epoch, item: draw };
         let mut image = Vec::new();
-        self.0.numbers(&sample.values, &mut image);
-        self.0.check_numbers(&image).map_err(|error| {
-            let name = self.0.name_of(Split::Train, sample.item);
+        self.plan.numbers(&values, &mut image);
+        self.plan.check_numbers(&image).map_err(|error| {
+            let name = self.plan.name_of(address.split, address.index);
             failed(format!("{name}: {error}"))
         })?;
-        let shape = sample.values.shape();
+        let shape = values.shape();
         let levels = settings.normalise.levels(shape.2);
-        Ok(settings.augmentation.apply(image, shape, &levels, key))
+        let image = settings.augmentation.apply(image, shape, &levels, key);
+        Ok(Varied { image, recalled: sample.recalled(values) })
     }
 }

@@ -13,7 +13,7 @@ use std::{ops::Range, sync::Arc};
 pub(crate) struct Variant {
     pub(crate) image: Vec<f32>,
     pub(crate) label: u8,
-    /// The item's number in the source: the key of its drop-out.
+    /// The key of its random numbers: its number in the source, where it comes once an epoch.
     pub(crate) item: u64,
 }
 

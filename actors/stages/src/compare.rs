@@ -6,6 +6,7 @@ use crate::{
     stage::{Outcome, Stage, Task, failed},
 };
 use planaria_baselines::{Baseline, State, Table};
+use planaria_data::Decoder;
 use planaria_kernel::{Pulse, WorkerError};
 use std::{ops::Range, sync::Arc};
 
@@ -18,7 +19,7 @@ pub(crate) struct Tables {
 /// One item of a comparison.
 pub(crate) enum Round {
     /// Makes the tables.
-    Tables { train: Vec<Arc<Sample>>, test: Vec<Arc<Sample>> },
+    Tables { train: Vec<Sample>, test: Vec<Sample> },
     /// Continues the fit of one model.
     Fit { model: &'static Baseline, round: u32, state: Option<Arc<State>>, tables: Arc<Tables> },
     /// Asks a fitted model for some rows of the test table.
@@ -53,8 +54,8 @@ impl Stage for Compare {
         pulse.beat()?;
         match round {
             Round::Tables { train, test } => Ok(RoundOutcome::Tables(Tables {
-                train: table(&self.0, &train),
-                test: table(&self.0, &test),
+                train: table(&self.0, &train, pulse)?,
+                test: table(&self.0, &test, pulse)?,
             })),
             Round::Fit { model, round, state, tables } => {
                 let seed = self.0.settings.seed;
@@ -72,12 +73,15 @@ impl Stage for Compare {
     }
 }
 
-fn table(plan: &Plan, samples: &[Arc<Sample>]) -> Table {
-    let columns = samples.first().map_or(0, |sample| sample.values.count());
+fn table(plan: &Plan, samples: &[Sample], pulse: &Pulse) -> Result<Table, WorkerError> {
+    let (h, w, c) = plan.source.shape();
+    let columns = if samples.is_empty() { 0 } else { h * w * c };
     let mut features = Vec::with_capacity(samples.len() * columns);
+    let mut decoder = Decoder::default();
     for sample in samples {
-        plan.numbers(&sample.values, &mut features);
+        pulse.beat()?;
+        plan.numbers(&*plan.values(sample, &mut decoder)?, &mut features);
     }
     let labels = samples.iter().map(|sample| sample.label).collect();
-    Table { features, labels, columns }
+    Ok(Table { features, labels, columns })
 }

@@ -4,7 +4,7 @@ use crate::{
     plan::Plan,
     stage::{Outcome, Stage, Task, failed},
 };
-use planaria_data::{Decoder, RawItem, Values};
+use planaria_data::{DecodeError, Decoder, Limits, RawItem, Source, Values};
 use planaria_kernel::{Pulse, WorkerError};
 use std::sync::Arc;
 
@@ -39,10 +39,22 @@ impl Stage for Decode {
     fn work(&mut self, raw: Raw, pulse: &Pulse) -> Result<Values, WorkerError> {
         pulse.beat()?;
         let Plan { source, settings, .. } = &*self.plan;
-        // What is going to be shrunk need not be decoded whole.
-        let (h, w, _) = source.shape();
-        let wanted = source.fit().map(|_| (h, w));
-        let decoded = self.decoder.values(source.codec(), &raw.0.bytes, &settings.limits, wanted);
-        decoded.map_err(failed)
+        decoded(&**source, &settings.limits, &raw.0.bytes, &mut self.decoder).map_err(failed)
     }
+}
+
+/// What the bytes of an item are.
+///
+/// # Errors
+/// When they are damaged, or beyond a limit.
+pub(crate) fn decoded(
+    source: &dyn Source,
+    limits: &Limits,
+    bytes: &[u8],
+    decoder: &mut Decoder,
+) -> Result<Values, DecodeError> {
+    // What is going to be shrunk need not be decoded whole.
+    let (h, w, _) = source.shape();
+    let wanted = source.fit().map(|_| (h, w));
+    decoder.values(source.codec(), bytes, limits, wanted)
 }

@@ -6,7 +6,7 @@ use crate::{
     plan::Plan,
     stage::{Outcome, Stage, Task, failed},
 };
-use planaria_data::Split;
+use planaria_data::{Decoder, Values};
 use planaria_kernel::{Pulse, WorkerError};
 use planaria_learn::{Score, Workspace, ndarray::Array2};
 use std::sync::Arc;
@@ -14,9 +14,14 @@ use std::sync::Arc;
 /// A fixed part of the held-out items, and the weights to judge.
 pub(crate) struct Block {
     pub(crate) weights: Arc<Weights>,
-    pub(crate) samples: Vec<Arc<Sample>>,
-    /// Where in the source they are from.
-    pub(crate) split: Split,
+    pub(crate) samples: Vec<Sample>,
+}
+
+/// What weights score on a block.
+pub(crate) struct Scored {
+    pub(crate) score: Score,
+    /// The items that were not in memory: their places there, and their values.
+    pub(crate) recalled: Vec<(u64, Arc<Values>)>,
 }
 
 /// What a version scores.
@@ -33,36 +38,43 @@ pub(crate) struct Evaluate {
     plan: Arc<Plan>,
     workspace: Workspace,
     images: Vec<f32>,
+    /// Memory from one item to the next; what comes out does not depend on it.
+    decoder: Decoder,
 }
 
 impl Evaluate {
     pub(crate) fn new(plan: Arc<Plan>) -> Self {
         let workspace = plan.network.prediction_workspace(plan.settings.evaluate.block);
-        Evaluate { plan, workspace, images: Vec::new() }
+        Evaluate { plan, workspace, images: Vec::new(), decoder: Decoder::default() }
     }
 }
 
 impl Stage for Evaluate {
     type Task = Block;
-    type Made = Score;
+    type Made = Scored;
 
     fn accept(task: Task) -> Option<Block> {
         if let Task::Evaluate(block) = task { Some(block) } else { None }
     }
 
-    fn answer(made: Score) -> Outcome {
+    fn answer(made: Scored) -> Outcome {
         Outcome::Evaluate(made)
     }
 
-    fn work(&mut self, block: Block, pulse: &Pulse) -> Result<Score, WorkerError> {
+    fn work(&mut self, block: Block, pulse: &Pulse) -> Result<Scored, WorkerError> {
         let network = &self.plan.network;
         self.images.clear();
+        let mut recalled = Vec::new();
         for sample in &block.samples {
+            pulse.beat()?;
+            let values = self.plan.values(sample, &mut self.decoder)?;
             let begin = self.images.len();
-            self.plan.numbers(&sample.values, &mut self.images);
+            self.plan.numbers(&values, &mut self.images);
             self.plan.check_numbers(&self.images[begin..]).map_err(|error| {
-                failed(format!("{}: {error}", self.plan.name_of(block.split, sample.item)))
+                let name = self.plan.name_of(sample.address.split, sample.address.index);
+                failed(format!("{name}: {error}"))
             })?;
+            recalled.extend(sample.recalled(values));
         }
         let mut probabilities = Array2::zeros((block.samples.len(), network.classes()));
         let mut beat = || pulse.beat();
@@ -75,6 +87,6 @@ impl Stage for Evaluate {
         let labels: Vec<u8> = block.samples.iter().map(|sample| sample.label).collect();
         let mut score = Score::new(network.classes());
         score.add(probabilities.view(), &labels);
-        Ok(score)
+        Ok(Scored { score, recalled })
     }
 }

@@ -12,6 +12,7 @@ mod stage;
 mod ingest;
 mod decode;
 mod preprocess;
+mod cache;
 mod augment;
 mod batch;
 mod class_weights;
@@ -47,8 +48,8 @@ pub use pipeline::{Death, JobError, KillError, Pipeline, ScaleError, Scaled, Sta
 pub use plan::item_shape;
 pub use planaria_kernel::Strategy;
 pub use results::{
-    BaselineResult, BestVersion, ClassResult, ComparisonRow, DeadLetter, EvaluationPoint,
-    LossPoint, Results, ScoreResult, StageResult, TrainingResult, ValidationPoint,
+    BaselineResult, BestVersion, CacheResult, ClassResult, ComparisonRow, DeadLetter,
+    EvaluationPoint, LossPoint, Results, ScoreResult, StageResult, TrainingResult, ValidationPoint,
 };
 pub use resume::ResumeError;
 pub use settings::PipelineSettings;

@@ -161,18 +161,21 @@ pub enum ScaleError {
     Stopped,
 }
 
-/// Makes the folders of the state, clears away what dead writers left there, and reads the checkpoint to go on from.
+/// Makes the folders of the state, clears away what dead writers left there, reads the checkpoint to go on from, and begins a
+/// cache where one is wanted and there is none.
 ///
 /// # Errors
 /// [`StartError::StateFolder`], [`StartError::Sweep`], [`StartError::Resume`].
-pub(crate) fn open_state(plan: &Plan) -> Result<Option<Resumed>, StartError> {
+pub(crate) fn open_state(plan: &mut Plan) -> Result<Option<Resumed>, StartError> {
     for folder in [models_folder(plan), checkpoint::folder(plan)] {
         std::fs::create_dir_all(&folder)
             .map_err(|source| StartError::StateFolder { path: folder.clone(), source })?;
         planaria_durable::whole_file::sweep(&folder)?;
     }
     let resume = plan.settings.resume.as_ref();
-    Ok(resume.map(|resume| resume::open(plan, resume)).transpose()?)
+    let resumed = resume.map(|resume| resume::open(plan, resume)).transpose()?;
+    plan.cache = plan.cache.take().or_else(|| plan.keeping.begin());
+    Ok(resumed)
 }
 
 impl Pipeline {
@@ -181,8 +184,9 @@ impl Pipeline {
     /// # Errors
     /// [`StartError`]; nothing has been started then.
     pub fn start(settings: PipelineSettings) -> Result<Pipeline, StartError> {
-        let plan = Arc::new(Plan::new(settings)?);
-        let resumed = open_state(&plan)?;
+        let mut plan = Plan::new(settings)?;
+        let resumed = open_state(&mut plan)?;
+        let plan = Arc::new(plan);
         let host = ActixHost::start(
             assemble::pool_plans(&plan),
             assemble::supervision(&plan.settings.supervision),

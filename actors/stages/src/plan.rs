@@ -1,9 +1,10 @@
 //! What is fixed before the first item: the source, the network, and how many of everything there will be.
 
 use crate::{
+    cache::{self, Cache, Keeping},
     class_weights,
     fine_tune::{self, FineTuneError, Origin},
-    settings::{PipelineSettings, ValidationSettings},
+    settings::{ClassShares, PipelineSettings, ValidationSettings},
 };
 use planaria_data::{Codec, NormaliseError, Source, SourceError, Split, Values};
 use planaria_learn::{InputError, Loss, Network, Shape, ShapeError, loss::CrossEntropy};
@@ -67,6 +68,16 @@ pub enum PlanError {
     /// Rows of numbers cannot be turned, cropped or bent.
     #[error("[augment] has no meaning for rows of numbers: leave the section out")]
     Augmentation,
+    /// Shares of other classes than there are.
+    #[error(
+        "`train.sampling.shares` has {found} numbers, but the source has {classes} classes: give one for each"
+    )]
+    Shares {
+        /// How many there are.
+        found: usize,
+        /// How many there must be.
+        classes: usize,
+    },
     /// A batch larger than the data.
     #[error("`train.batch` is {batch} but there are {items} training items: make it smaller")]
     BatchTooLarge {
@@ -105,6 +116,10 @@ pub fn item_shape(source: &dyn Source) -> Shape {
 pub(crate) struct Plan {
     pub(crate) settings: PipelineSettings,
     pub(crate) source: Box<dyn Source>,
+    /// Where its preprocessed items are kept.
+    pub(crate) keeping: Keeping,
+    /// Their file, where there is one.
+    pub(crate) cache: Option<Cache>,
     pub(crate) network: Arc<Network>,
     /// What is trained on.
     pub(crate) train_items: u64,
@@ -121,30 +136,21 @@ pub(crate) struct Plan {
 impl Plan {
     /// Opens the source, builds the network and proves that they meet.
     pub(crate) fn new(mut settings: PipelineSettings) -> Result<Plan, PlanError> {
+        let stamp = cache::stamp(&settings);
         let source = settings.open_source()?;
-        settings.normalise = settings.normalise_for(&*source).ok_or(PlanError::NothingToFit)?;
-        let network = Network::new(settings.network.input, &settings.network.layers)?;
-        let network = network.with_isa(settings.isa);
-        let held = item_shape(&*source);
-        let (_, _, c) = source.shape();
-        if network.input() != held {
-            let network = network.input().to_string();
-            return Err(PlanError::Input { network, source_shape: held.to_string() });
-        }
-        settings
-            .normalise
-            .check(c)
-            .map_err(|source| PlanError::Normalise { channels: c, source })?;
-        if matches!(held, Shape::Features(_)) && !settings.augmentation.is_identity() {
-            return Err(PlanError::Augmentation);
-        }
-        if network.classes() < source.classes() {
-            let (network, classes) = (network.classes(), source.classes());
-            return Err(PlanError::Classes { network, classes });
-        }
         let at_most = |limit: Option<u64>, len: u64| limit.map_or(len, |limit| limit.min(len));
         let train_items = at_most(settings.train_items, source.len(Split::Train));
         let test_items = at_most(settings.test_items, source.len(Split::Test));
+        let keeping = Keeping::new(&settings, &*source, (train_items, test_items), stamp);
+        let cache = keeping.find();
+        let normalise = match &cache {
+            Some(cache) if settings.fit_normalise => cache.moments(&settings, &*source).normalise(),
+            _ => settings.normalise_for(&*source),
+        };
+        settings.normalise = normalise.ok_or(PlanError::NothingToFit)?;
+        let network = Network::new(settings.network.input, &settings.network.layers)?;
+        let network = network.with_isa(settings.isa);
+        meet(&network, &settings, &*source)?;
         let validation_items = match &settings.train.validation {
             None => 0,
             Some(validation) => validation_items(validation, train_items)?,
@@ -152,7 +158,8 @@ impl Plan {
         let split = Permutation::new(train_items, settings.seed, Purpose::Validation, 0);
         let train_items = train_items - validation_items;
         let batch = settings.train.batch;
-        let steps_per_epoch = train_items / batch as u64;
+        let sampling = &settings.train.sampling;
+        let steps_per_epoch = sampling.last_batch.steps(train_items, batch as u64);
         if steps_per_epoch == 0 {
             return Err(PlanError::BatchTooLarge { batch, items: train_items });
         }
@@ -166,6 +173,8 @@ impl Plan {
         let mut plan = Plan {
             settings,
             source,
+            keeping,
+            cache,
             network,
             train_items,
             validation_items,
@@ -307,6 +316,36 @@ impl Plan {
     /// True when the best version answers, and not the newest.
     pub(crate) fn keeps_best(&self) -> bool {
         self.settings.train.validation.is_some_and(|validation| validation.keep_best)
+    }
+}
+
+/// Proves that the network, the settings and the source speak of the same items.
+fn meet(
+    network: &Network,
+    settings: &PipelineSettings,
+    source: &dyn Source,
+) -> Result<(), PlanError> {
+    let held = item_shape(source);
+    let (_, _, channels) = source.shape();
+    if network.input() != held {
+        let network = network.input().to_string();
+        return Err(PlanError::Input { network, source_shape: held.to_string() });
+    }
+    let figures = settings.normalise.check(channels);
+    figures.map_err(|source| PlanError::Normalise { channels, source })?;
+    if matches!(held, Shape::Features(_)) && !settings.augmentation.is_identity() {
+        return Err(PlanError::Augmentation);
+    }
+    if network.classes() < source.classes() {
+        let (network, classes) = (network.classes(), source.classes());
+        return Err(PlanError::Classes { network, classes });
+    }
+    match &settings.train.sampling.classes {
+        Some(ClassShares::Given(shares)) if shares.len() != source.classes() => {
+            let (found, classes) = (shares.len(), source.classes());
+            Err(PlanError::Shares { found, classes })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,8 +1,9 @@
-//! A decoded item -> one of the shape that all items have.
+//! A decoded item -> one of the shape that all items have, kept on disk where there is a cache.
 //!
 //! Pixels are kept as bytes, a quarter of the numbers' size: who needs numbers makes them (`Plan::numbers`), in microseconds.
 
 use crate::{
+    ingest::Address,
     plan::Plan,
     stage::{Outcome, Stage, Task, failed},
 };
@@ -10,31 +11,60 @@ use planaria_data::{ConformError, Source, Values, conform};
 use planaria_kernel::{Pulse, WorkerError};
 use std::sync::Arc;
 
-/// A decoded item.
-pub(crate) struct Decoded(pub(crate) Arc<Values>);
+/// One item of the stage.
+pub(crate) enum Decoded {
+    /// A decoded item of the source.
+    Item { values: Arc<Values>, address: Address, label: u8 },
+    /// All of them are preprocessed or lost: the cache can be put in place.
+    All,
+}
+
+/// What came of it.
+pub(crate) enum Preprocessed {
+    Item(Arc<Values>),
+    /// The cache is in place, or has said why not.
+    All,
+}
 
 /// Brings one item to the source's shape.
 pub(crate) struct Preprocess(pub(crate) Arc<Plan>);
 
 impl Stage for Preprocess {
     type Task = Decoded;
-    type Made = Arc<Values>;
+    type Made = Preprocessed;
 
     fn accept(task: Task) -> Option<Decoded> {
         if let Task::Preprocess(decoded) = task { Some(decoded) } else { None }
     }
 
-    fn answer(made: Arc<Values>) -> Outcome {
+    fn answer(made: Preprocessed) -> Outcome {
         Outcome::Preprocess(made)
     }
 
-    fn work(&mut self, decoded: Decoded, pulse: &Pulse) -> Result<Arc<Values>, WorkerError> {
+    fn work(&mut self, decoded: Decoded, pulse: &Pulse) -> Result<Preprocessed, WorkerError> {
         pulse.beat()?;
-        let source = &*self.0.source;
-        if decoded.0.shape() == source.shape() {
-            return Ok(decoded.0);
+        let Plan { source, cache, .. } = &*self.0;
+        match decoded {
+            Decoded::Item { values, address, label } => {
+                let values = match values.shape() == source.shape() {
+                    true => values,
+                    false => {
+                        let fitted = fitted(Arc::unwrap_or_clone(values), &**source);
+                        Arc::new(fitted.map_err(failed)?)
+                    }
+                };
+                if let Some(cache) = cache {
+                    cache.keep(address, label, &values);
+                }
+                Ok(Preprocessed::Item(values))
+            }
+            Decoded::All => {
+                if let Some(cache) = cache {
+                    cache.finish();
+                }
+                Ok(Preprocessed::All)
+            }
         }
-        fitted(Arc::unwrap_or_clone(decoded.0), source).map(Arc::new).map_err(failed)
     }
 }
 

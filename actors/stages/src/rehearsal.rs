@@ -31,8 +31,9 @@ pub struct Rehearsal {
 /// # Errors
 /// [`StartError`]; nothing has been run then.
 pub fn rehearse(settings: PipelineSettings, schedule: &Schedule) -> Result<Rehearsal, StartError> {
-    let plan = Arc::new(Plan::new(settings)?);
-    let resumed = pipeline::open_state(&plan)?;
+    let mut plan = Plan::new(settings)?;
+    let resumed = pipeline::open_state(&mut plan)?;
+    let plan = Arc::new(plan);
     let host = DeterministicHost::new(
         assemble::pool_plans(&plan),
         assemble::supervision(&plan.settings.supervision),

@@ -34,8 +34,28 @@ pub struct Results {
     pub comparison: Vec<ComparisonRow>,
     /// The training.
     pub training: TrainingResult,
+    /// The preprocessed items on disk, where there are some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheResult>,
     /// Every stage, in the order of an item's way.
     pub stages: Vec<StageResult>,
+}
+
+/// Preprocessed items on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheResult {
+    /// Their file.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Items that an earlier run had left in it; 0 for a new one.
+    pub items_before: u64,
+    /// Items read from it.
+    pub reads: u64,
+    /// Items that were damaged in it, and made again.
+    pub damaged: u64,
+    /// The next run can begin with it.
+    pub is_whole: bool,
 }
 
 /// An item that was given up.

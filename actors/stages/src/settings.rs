@@ -42,6 +42,8 @@ pub struct PipelineSettings {
     pub evaluate: EvaluateSettings,
     /// When its state is written to a file.
     pub checkpoint: CheckpointSettings,
+    /// Where preprocessed items are kept.
+    pub cache: CacheSettings,
     /// The checkpoint that the training goes on from, if from any.
     pub resume: Option<Resume>,
     /// The classical models beside it.
@@ -103,7 +105,7 @@ pub struct NetworkSettings {
 pub struct TrainSettings {
     /// Passes over the training items, at least 1.
     pub epochs: u32,
-    /// Items a step, at least 1. The last, smaller batch of an epoch is left out.
+    /// Items a step, at least 1.
     pub batch: usize,
     /// Into how many gradient shards a batch is cut, `1..=batch`. Part of the result's definition.
     pub gradient_shards: usize,
@@ -123,6 +125,50 @@ pub struct TrainSettings {
     pub from: Option<FromSettings>,
     /// The training items that are set aside to choose by; none without it.
     pub validation: Option<ValidationSettings>,
+    /// Which items an epoch has, and its last batch.
+    pub sampling: SamplingSettings,
+}
+
+/// Which items an epoch has, and what becomes of its last batch.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct SamplingSettings {
+    /// The share of each class; without it each item comes once an epoch.
+    pub classes: Option<ClassShares>,
+    /// What becomes of the items that do not fill a batch.
+    pub last_batch: LastBatch,
+}
+
+/// How the places of an epoch are divided among the classes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClassShares {
+    /// Each class that has items as much as another.
+    Equal,
+    /// In these proportions, by class.
+    Given(Vec<f64>),
+}
+
+/// What becomes of the last items of an epoch, when they do not fill a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LastBatch {
+    /// They are left out, others in each epoch.
+    #[default]
+    Drop,
+    /// They are a smaller batch.
+    Keep,
+    /// Items from the epoch's beginning fill it.
+    Fill,
+}
+
+impl LastBatch {
+    /// How many steps an epoch of so many items has.
+    pub fn steps(self, items: u64, batch: u64) -> u64 {
+        match self {
+            LastBatch::Drop => items / batch,
+            LastBatch::Keep | LastBatch::Fill => items.div_ceil(batch),
+        }
+    }
 }
 
 /// A saved model that a training begins with.
@@ -232,6 +278,42 @@ impl Default for CheckpointSettings {
     fn default() -> Self {
         CheckpointSettings { every_epochs: 1, every_steps: None, keep: 2 }
     }
+}
+
+/// Where preprocessed items are kept between their uses. No part of the result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheSettings {
+    /// When they are kept on disk.
+    pub mode: CacheMode,
+    /// So many bytes of them are kept in memory at most: all of them, or none.
+    pub memory_bytes: u64,
+    /// What all files of the cache may take together; the least recently used go first.
+    pub limit_bytes: u64,
+    /// Their folder; `cache` in the state folder without it.
+    pub dir: Option<PathBuf>,
+}
+
+impl Default for CacheSettings {
+    /// On disk what does not fit into a GiB of memory, up to 64 GiB.
+    fn default() -> Self {
+        CacheSettings {
+            mode: CacheMode::Auto,
+            memory_bytes: 1 << 30,
+            limit_bytes: 64 << 30,
+            dir: None,
+        }
+    }
+}
+
+/// When preprocessed items are kept on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheMode {
+    /// Never: what is not in memory is read and decoded anew in each epoch.
+    Off,
+    /// When they do not fit into the memory that they may have.
+    Auto,
+    /// Always: the next run with the same data begins with them.
+    On,
 }
 
 /// Where a training goes on from.

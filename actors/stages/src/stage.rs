@@ -6,7 +6,6 @@ use crate::{
 };
 use planaria_data::{RawItem, Values};
 use planaria_kernel::{ItemId, Pulse, Worker, WorkerError};
-use std::sync::Arc;
 
 /// A message to a worker: all that it needs for one item.
 pub(crate) enum Task {
@@ -27,12 +26,12 @@ pub(crate) enum Task {
 pub(crate) enum Outcome {
     Ingest(RawItem),
     Decode(Values),
-    Preprocess(Arc<Values>),
-    Augment(Vec<f32>),
+    Preprocess(preprocess::Preprocessed),
+    Augment(augment::Varied),
     Batch(batch::Batch),
     Train(train::TrainOutcome),
     Checkpoint(checkpoint::Written),
-    Evaluate(planaria_learn::Score),
+    Evaluate(evaluate::Scored),
     Deploy(deploy::Deployed),
     Predict(predict::Answer),
     Compare(compare::RoundOutcome),

@@ -1,6 +1,7 @@
 //! Copies of a pipeline's state, for people.
 
 use crate::{
+    cache::Cache,
     flow::{Deployment, PipelineFlow, Progress},
     kinds::{STAGES, StageKind},
     plan::Plan,
@@ -69,6 +70,7 @@ pub(crate) fn results(core: &State, plan: &Plan, supervisor_restarts: u64) -> Re
         baselines: baselines.iter().map(Into::into).collect(),
         comparison: network.into_iter().chain(baselines).collect(),
         training: training(core, plan),
+        cache: plan.cache.as_ref().map(Cache::result),
         stages: pools.iter().map(stage_result).collect(),
     }
 }
@@ -84,7 +86,7 @@ fn network_row(deployed: &Deployment, plan: &Plan, pools: &[PoolSnapshot]) -> Co
         fit_seconds: of_fit.map(|(_, pool)| pool.busy.as_secs_f64()).sum(),
         predict_seconds: deployed.evaluation_busy.as_secs_f64(),
         model_bytes: deployed.file_bytes,
-        train_rows: plan.steps_per_epoch * plan.batch(),
+        train_rows: (plan.steps_per_epoch * plan.batch()).min(plan.train_items),
         note: None,
         sample_because: None,
     }

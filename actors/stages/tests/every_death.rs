@@ -94,9 +94,11 @@ fn settings(folder: &Path) -> PipelineSettings {
             balance_classes: false,
             from: None,
             validation: None,
+            sampling: SamplingSettings::default(),
         },
         evaluate: EvaluateSettings { every_steps: None, block: 2 },
         checkpoint: CheckpointSettings { every_steps: Some(2), ..CheckpointSettings::default() },
+        cache: CacheSettings::default(),
         resume: None,
         baselines: BaselineSettings { models: Vec::new(), train_rows: 8 },
         predict: PredictSettings {

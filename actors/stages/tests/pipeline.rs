@@ -49,9 +49,11 @@ fn settings(state_dir: &Path) -> PipelineSettings {
             balance_classes: false,
             from: None,
             validation: None,
+            sampling: SamplingSettings::default(),
         },
         evaluate: EvaluateSettings { every_steps: Some(20), block: 100 },
         checkpoint: CheckpointSettings::default(),
+        cache: CacheSettings::default(),
         resume: None,
         baselines: BaselineSettings { models: Vec::new(), train_rows: 1_000 },
         predict: PredictSettings {

@@ -7,7 +7,7 @@ use crate::{Purpose, Stream, philox};
 /// Rounds of the network. Four make a pseudo-random permutation (Luby and Rackoff 1988); six leave a margin.
 const ROUNDS: u32 = 6;
 
-/// A permutation of `0..n`, chosen by `(seed, purpose, epoch)` alone.
+/// A permutation of `0..n`, chosen by `(seed, purpose, epoch)`, or by a stream, alone.
 ///
 /// ```
 /// use planaria_random::{Permutation, Purpose};
@@ -27,8 +27,12 @@ pub struct Permutation {
 impl Permutation {
     /// Chooses the permutation. An empty one has no positions.
     pub fn new(n: u64, seed: u64, purpose: Purpose, epoch: u32) -> Self {
+        Permutation::of(n, Stream::new(seed, purpose, epoch, u64::MAX))
+    }
+
+    /// The one that a stream chooses by its next two words.
+    pub fn of(n: u64, mut stream: Stream) -> Self {
         let bits = u64::BITS - n.saturating_sub(1).leading_zeros();
-        let mut stream = Stream::new(seed, purpose, epoch, u64::MAX);
         Permutation {
             n,
             half_bits: bits.div_ceil(2).max(1),

@@ -26,6 +26,8 @@ pub enum Purpose {
     Sweep = 8,
     /// Which training items are set aside to choose by.
     Validation = 9,
+    /// Which item of a class comes when, where classes have shares; the epoch is the class, the item how often all have come.
+    Sample = 10,
 }
 
 /// The numbers of `(seed, purpose, epoch, item)`, in order.

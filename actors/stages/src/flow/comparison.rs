@@ -138,7 +138,7 @@ impl Comparison {
     pub(crate) fn round(&self, ordinal: u64, samples: &Samples) -> Round {
         let Some(tables) = self.tables.clone() else {
             let rows = 0..self.train_rows;
-            let train = rows.filter_map(|position| samples.train_at(position).cloned()).collect();
+            let train = rows.filter_map(|position| samples.train_at(position)).collect();
             return Round::Tables { train, test: samples.test() };
         };
         let fit = &self.fits[self.fit_of(ordinal)];

@@ -17,7 +17,6 @@ use crate::{
     plan::Plan,
     results::{EvaluationPoint, ValidationPoint},
 };
-use planaria_data::Split;
 use planaria_kernel::{Intake, ItemId};
 use planaria_learn::Score;
 use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
@@ -160,8 +159,7 @@ impl Evaluation {
     pub(crate) fn block(&self, ordinal: u64, samples: &Samples) -> Block {
         let weights = self.current().version.weights.clone();
         let block = ordinal % self.plan.blocks();
-        let split = if block < self.plan.test_blocks() { Split::Test } else { Split::Train };
-        Block { weights, samples: samples.block(block), split }
+        Block { weights, samples: samples.block(block) }
     }
 
     /// Puts a block's score into its place; all together judge the version, and may make a candidate of it.

@@ -10,6 +10,7 @@ mod judgement;
 mod loss_curve;
 mod predictions;
 pub(crate) mod samples;
+mod class_order;
 mod training;
 
 pub(crate) use evaluation::{Deployment, Judged, Version};
@@ -18,6 +19,8 @@ pub(crate) use loss_curve::LossCurve;
 pub(crate) use predictions::Reply;
 
 use crate::{
+    augment::Varied,
+    evaluate::Scored,
     kinds::{STAGES, StageKind},
     plan::Plan,
     results::{ComparisonRow, DeadLetter},
@@ -84,7 +87,7 @@ impl PipelineFlow {
             }
         };
         PipelineFlow {
-            samples: Samples::new(plan.clone()),
+            samples: Samples::new(plan.clone(), training.first_positions()),
             checkpoints: Checkpoints::new(&plan, files),
             evaluation: Evaluation::new(plan.clone(), judged),
             training,
@@ -146,6 +149,9 @@ impl PipelineFlow {
         }
         self.training.decide(self.evaluation.decided());
         let reach = self.training.reach(intake);
+        if self.training.is_done() {
+            self.samples.let_go();
+        }
         self.samples.advance(reach, intake);
         self.training.advance(&self.samples, intake);
         let evaluation = &self.evaluation;
@@ -159,7 +165,7 @@ impl PipelineFlow {
             && self.evaluation.is_idle()
             && self.checkpoints.is_idle()
             && self.comparison.is_done()
-            && self.samples.is_complete();
+            && self.samples.is_done();
         if is_done {
             self.progress.send_replace(Progress::Done);
         }
@@ -204,9 +210,10 @@ impl Flow for PipelineFlow {
         match done.output {
             Outcome::Ingest(raw) => self.samples.ingested(ordinal, raw, intake),
             Outcome::Decode(pixels) => self.samples.was_decoded(ordinal, pixels, intake),
-            Outcome::Preprocess(pixels) => self.samples.preprocessed(ordinal, pixels),
-            Outcome::Augment(image) => {
-                self.training.augmented(ordinal, Some(image), &self.samples, intake);
+            Outcome::Preprocess(preprocessed) => self.samples.preprocessed(ordinal, preprocessed),
+            Outcome::Augment(Varied { image, recalled }) => {
+                self.samples.remember(recalled);
+                self.training.augmented(ordinal, Some(image), &mut self.samples, intake);
             }
             Outcome::Batch(batch) => match self.training.batched(ordinal, batch) {
                 Ok(()) => {}
@@ -219,7 +226,10 @@ impl Flow for PipelineFlow {
                 }
                 Err(reason) => self.fail(format!("{reason}; {}", self.checkpoints.advice())),
             },
-            Outcome::Evaluate(score) => self.evaluation.scored(ordinal, score, done.busy, intake),
+            Outcome::Evaluate(Scored { score, recalled }) => {
+                self.samples.remember(recalled);
+                self.evaluation.scored(ordinal, score, done.busy, intake);
+            }
             Outcome::Checkpoint(written) => self.checkpoints.written(written),
             Outcome::Deploy(deployed) => self.evaluation.was_deployed(deployed, intake),
             Outcome::Predict(answer) => self.predictions.answered(ordinal, answer),
@@ -249,7 +259,7 @@ impl Flow for PipelineFlow {
             StageKind::Ingest | StageKind::Decode | StageKind::Preprocess => {
                 self.samples.lost(kind, ordinal, intake);
             }
-            StageKind::Augment => self.training.augmented(ordinal, None, &self.samples, intake),
+            StageKind::Augment => self.training.augmented(ordinal, None, &mut self.samples, intake),
             StageKind::Predict => self.predictions.gave_up(ordinal, cause),
             StageKind::Batch
             | StageKind::Train

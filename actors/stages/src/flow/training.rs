@@ -3,7 +3,14 @@
 //! Ordinals: an item of augment is `epoch * usable + position`, of batch the step, of train `step * (G + S + 1) + part`: G
 //! gradient shards, then S slices of the update, then the publication.
 
-use super::{LossCurve, evaluation::Version, id, judgement::Decided, samples::Samples};
+use super::{
+    LossCurve,
+    class_order::ClassOrder,
+    evaluation::Version,
+    id,
+    judgement::Decided,
+    samples::{Sample, Samples},
+};
 use crate::{
     augment::Original,
     batch::{Batch, Members, Variant},
@@ -11,6 +18,7 @@ use crate::{
     kinds::StageKind,
     model::Weights,
     plan::Plan,
+    settings::LastBatch,
     train::{GradientShard, GradientTask, TrainOutcome, TrainTask, UpdateTask, UpdatedSlice},
 };
 use planaria_kernel::{Intake, ItemId, intensity::Ms};
@@ -35,6 +43,8 @@ pub(crate) struct Training {
     first_step: u64,
     /// How much of it is decided: nothing of a step after is admitted.
     decided: Decided,
+    /// The order of the epochs where classes have shares, once all items are there.
+    by_class: Option<ClassOrder>,
     /// The next ordinal of augment to be admitted.
     next_variant: u64,
     /// Variants that wait for their batch; none when the item was lost.
@@ -103,6 +113,7 @@ impl Training {
             slices: slices.collect(),
             first_step: step,
             decided: Decided { steps: step, is_all: false },
+            by_class: None,
             next_variant: step * plan.batch(),
             variants: BTreeMap::new(),
             gathered: BTreeMap::new(),
@@ -131,6 +142,15 @@ impl Training {
         ];
         for (kind, first) in firsts {
             intake.begin_at(id(kind), ItemId(first));
+        }
+    }
+
+    /// The positions of the first epoch's order that are still to be trained on in that order.
+    pub(crate) fn first_positions(&self) -> Range<u64> {
+        let usable = (self.plan.steps_per_epoch * self.plan.batch()).min(self.plan.train_items);
+        match self.plan.settings.train.sampling.classes {
+            None => self.next_variant.min(usable)..usable,
+            Some(_) => 0..0,
         }
     }
 
@@ -166,8 +186,8 @@ impl Training {
 
     /// How many training items, in the first epoch's order, may be on their way: the bound on the stages before.
     pub(crate) fn reach(&self, intake: &Intake<'_>) -> u64 {
-        if self.is_done() {
-            // Whatever is still in the source is read to its end.
+        if self.is_done() || self.plan.settings.train.sampling.classes.is_some() {
+            // Whatever is still in the source is read to its end; where classes have shares, all of it before the first step.
             return u64::MAX;
         }
         let ahead = intake.mailbox(id(StageKind::Preprocess));
@@ -183,21 +203,33 @@ impl Training {
         while self.next_variant < end {
             let ordinal = self.next_variant;
             let (epoch, position) = self.epoch_and_position(ordinal);
-            if epoch == 0 && position >= samples.train_settled() {
-                break;
-            }
-            if epoch > 0 && !samples.is_complete() {
+            if !self.is_known(epoch, position, samples) {
                 break;
             }
             self.next_variant += 1;
-            match self.sample_position(epoch, position, samples) {
-                Some(_) => intake.accept(augment, ItemId(ordinal)),
-                None => {
+            match self.first_position(epoch, position).is_some_and(|at| samples.has(at)) {
+                true => intake.accept(augment, ItemId(ordinal)),
+                false => {
                     intake.skip(augment, ItemId(ordinal));
                     self.settle_variant(ordinal, None, intake);
                 }
             }
         }
+    }
+
+    /// True once it is known which item stands at a position of an epoch's order, and whether it was lost.
+    fn is_known(&mut self, epoch: u32, position: u64, samples: &Samples) -> bool {
+        let Plan { settings, train_items, .. } = &*self.plan;
+        if let Some(shares) = &settings.train.sampling.classes {
+            if self.by_class.is_none() && samples.is_complete() {
+                let sizes = (self.plan.network.classes(), *train_items);
+                let labels = samples.train_labels();
+                self.by_class = Some(ClassOrder::new(settings.seed, shares, sizes, labels));
+            }
+            return self.by_class.is_some();
+        }
+        // What fills the last batch comes after all others.
+        samples.is_complete() || (epoch == 0 && position < samples.train_settled())
     }
 
     /// Begins the next step when its batch is there.
@@ -217,21 +249,26 @@ impl Training {
     pub(crate) fn original(&self, ordinal: u64, samples: &Samples) -> Original {
         let (epoch, position) = self.epoch_and_position(ordinal);
         let sample = self.sample_position(epoch, position, samples);
-        Original { sample: sample.expect("a lost item is not augmented"), epoch }
+        let sample = sample.expect("a lost item is not augmented");
+        Original { draw: self.draw(position, &sample), sample, epoch }
     }
 
     pub(crate) fn augmented(
         &mut self,
         ordinal: u64,
         image: Option<Vec<f32>>,
-        samples: &Samples,
+        samples: &mut Samples,
         intake: &mut Intake<'_>,
     ) {
         let (epoch, position) = self.epoch_and_position(ordinal);
         let sample = self.sample_position(epoch, position, samples);
         let variant = image.zip(sample).map(|(image, sample)| {
-            Arc::new(Variant { image, label: sample.label, item: sample.item })
+            let (label, item) = (sample.label, self.draw(position, &sample));
+            Arc::new(Variant { image, label, item })
         });
+        if epoch == 0 {
+            samples.used(position);
+        }
         self.settle_variant(ordinal, variant, intake);
     }
 
@@ -434,15 +471,33 @@ impl Training {
         ((ordinal / usable) as u32, ordinal % usable)
     }
 
-    /// The sample at a position of an epoch's order. Samples lie in the first epoch's order.
-    fn sample_position(
-        &self,
-        epoch: u32,
-        position: u64,
-        samples: &Samples,
-    ) -> Option<Arc<super::samples::Sample>> {
-        let at = if epoch == 0 { position } else { self.plan.shuffle(epoch).item_at(position) };
-        samples.train_at(at).cloned()
+    /// The sample at a position of an epoch's order.
+    fn sample_position(&self, epoch: u32, position: u64, samples: &Samples) -> Option<Sample> {
+        samples.train_at(self.first_position(epoch, position)?)
+    }
+
+    /// Where what is at a position of an epoch's order is in the first epoch's: samples lie in that order. None for a place that
+    /// stays empty.
+    fn first_position(&self, epoch: u32, position: u64) -> Option<u64> {
+        let Plan { settings, train_items, .. } = &*self.plan;
+        let sampling = &settings.train.sampling;
+        let position = match sampling.last_batch {
+            LastBatch::Fill => position % train_items,
+            LastBatch::Drop | LastBatch::Keep => position,
+        };
+        match &self.by_class {
+            _ if position >= *train_items => None,
+            Some(order) => order.position(epoch, position),
+            None if epoch == 0 => Some(position),
+            None => Some(self.plan.shuffle(epoch).item_at(position)),
+        }
+    }
+
+    /// The key of the random numbers of what is at a position: the item's, or the position's where an item may come twice in an
+    /// epoch, so that it comes in two variants.
+    fn draw(&self, position: u64, sample: &Sample) -> u64 {
+        let comes_once = self.by_class.is_none() && position < self.plan.train_items;
+        if comes_once { sample.address.index } else { 1 << 63 | position }
     }
 }
 
