@@ -40,6 +40,7 @@ Examples:
   planaria convert cifar-10-batches-bin cifar.tar.gz  records as an archive of PNG files
   planaria convert mnist digits --to folder           the digits inside the program as pictures
   planaria convert people.csv people --to json-lines --label kind
+  planaria convert people.csv columns --to parquet --label kind
   planaria convert config.toml people.npz             the source of a config, with all its keys
 
 DST appears when all of it is written, or not at all; a folder must not be there before.")]
@@ -76,6 +77,10 @@ pub enum DataFormat {
     Csv,
     /// A folder of train.jsonl and test.jsonl.
     JsonLines,
+    /// A folder of train.parquet and test.parquet; in a build with `--features columnar`.
+    Parquet,
+    /// A folder of train.arrow and test.arrow; in a build with `--features columnar`.
+    Arrow,
 }
 
 /// `planaria inspect`.

@@ -38,6 +38,8 @@ pub enum ConvertError {
     Item { split: Split, item: String, source: Box<dyn Error + Send + Sync> },
     #[error("{format} cannot hold {what}: choose another format")]
     Unfit { format: &'static str, what: String },
+    #[error("{format} is left out of this program: build it with `--features columnar`")]
+    LeftOut { format: &'static str },
     #[error("no {split} item can be used")]
     Empty { split: Split },
     #[error("the class {name:?} cannot be the name of a folder: rename it in the source")]
@@ -61,6 +63,8 @@ pub(super) fn convert(args: &ConvertArgs) -> Result<(), CommandError> {
         DataFormat::Idx => arrays::to_idx(&mut items, &args.dst),
         DataFormat::Csv => tables::to_csv(&mut items, &args.dst),
         DataFormat::JsonLines => tables::to_json_lines(&mut items, &args.dst),
+        DataFormat::Parquet => tables::to_columns(&mut items, &args.dst, "parquet"),
+        DataFormat::Arrow => tables::to_columns(&mut items, &args.dst, "arrow"),
     }?;
     let skipped = match items.skipped {
         0 => String::new(),

@@ -88,6 +88,42 @@ fn a_table_with_a_bad_row_is_converted_without_it_or_not_at_all() {
     assert!(!world.path("x.tar").exists());
 }
 
+#[cfg(feature = "columnar")]
+#[test]
+fn a_table_goes_through_files_of_columns_and_comes_back_as_it_was() {
+    let world = World::new();
+    let rows: String =
+        (0..50).map(|row| format!("{}.25,{},k{}\n", row, -row * 2, row % 2)).collect();
+    world.write("rows.csv", format!("a,b,kind\n{rows}"));
+    for [from, to, format] in [
+        ["rows.csv", "text", "csv"],
+        ["text", "columns", "parquet"],
+        ["columns", "batches", "arrow"],
+        ["batches", "again", "csv"],
+    ] {
+        let label = if from == "rows.csv" { "kind" } else { "label" };
+        world.planaria(&["convert", from, to, "--to", format, "--label", label]).with(0);
+    }
+    for split in ["train.csv", "test.csv"] {
+        let read = |folder: &str| {
+            fs::read_to_string(world.path(folder).join(split)).expect("it was written")
+        };
+        assert_eq!(read("text"), read("again"));
+    }
+}
+
+#[cfg(not(feature = "columnar"))]
+#[test]
+fn a_build_without_files_of_columns_says_how_to_get_them() {
+    let world = World::new();
+    world.write("rows.csv", "a,label\n1,x\n2,y\n3,x\n4,y\n5,x\n6,y\n7,x\n8,y\n9,x\n".into());
+    world
+        .planaria(&["convert", "rows.csv", "columns", "--to", "parquet"])
+        .with(1)
+        .says(&["parquet is left out of this program", "--features columnar"]);
+    assert!(!world.path("columns").exists());
+}
+
 #[test]
 fn what_is_no_data_and_what_is_no_format_is_used_wrongly() {
     let world = world();

@@ -13,6 +13,7 @@ use arrow_ipc::writer::FileWriter;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
+use planaria_data::source::table::columns_writer::ColumnsWriter;
 use planaria_data::source::table::{Columns, Table, TableFiles, TableFormat, open};
 use planaria_data::{Limits, Source, SourceError, Split, Values};
 use proptest::prelude::*;
@@ -87,6 +88,38 @@ fn files(folder: &Path, batch: &RecordBatch) -> Vec<(TableFormat, PathBuf)> {
         files.push((TableFormat::Parquet, path));
     }
     files
+}
+
+#[test]
+fn rows_that_are_written_as_columns_are_read_again_to_the_last_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    // More than two batches, and numbers of every kind that is finite.
+    let rows: Vec<[f32; 2]> = (0..9_000u32)
+        .map(|row| [f32::from_bits(row * 400_009 % 0x7f80_0000), -(row as f32) / 3.0])
+        .collect();
+    let names = ["x".to_owned(), "y, or \"z\"".to_owned()];
+    for format in [TableFormat::Parquet, TableFormat::Arrow] {
+        let path = folder.path().join("rows");
+        let file = File::create(&path).unwrap();
+        let mut writer = match format {
+            TableFormat::Parquet => ColumnsWriter::parquet(file, &names, "kind").unwrap(),
+            _ => ColumnsWriter::arrow(file, &names, "kind").unwrap(),
+        };
+        for (number, numbers) in rows.iter().enumerate() {
+            writer.row(numbers, ["ape", "cat", "dog"][number % 3]).unwrap();
+        }
+        writer.finish().unwrap();
+        let source = opened(format.clone(), &path, None, &Limits::default()).unwrap();
+        assert_eq!(source.feature_names(), names, "{format:?}");
+        assert_eq!(source.class_names(), ["ape", "cat", "dog"]);
+        assert_eq!(source.len(Split::Train), rows.len() as u64);
+        for (number, numbers) in rows.iter().enumerate() {
+            let (found, class) = row(&*source, number as u64).unwrap();
+            let bits = |numbers: &[f32]| numbers.iter().map(|n| n.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&found), bits(numbers), "{format:?}, row {number}");
+            assert_eq!(usize::from(class), number % 3);
+        }
+    }
 }
 
 #[test]

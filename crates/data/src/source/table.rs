@@ -7,6 +7,8 @@
 
 #[cfg(feature = "columnar")]
 mod columnar;
+#[cfg(feature = "columnar")]
+pub mod columns_writer;
 mod csv;
 mod json;
 mod records;
