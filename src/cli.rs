@@ -4,13 +4,16 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use planaria_data::{Fit, Invert};
 use planaria_learn::model_file::Precision;
 use planaria_stages::{ChaosPlan, Death};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 use crate::config::{nearest, units};
 
 mod data;
+mod jobs;
 
 pub use data::{ConvertArgs, DataFormat, InspectArgs, PreviewArgs};
+pub use jobs::{JobArgs, JobsArgs, OneJobArgs, ResultArgs, ServeArgs, SubmitArgs};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -85,6 +88,24 @@ pub enum Command {
     Scale(ScaleArgs),
     /// Show what happened to actors and items of the runtime: starts, deaths, redeliveries, ...
     Events(EventsArgs),
+    /// Wait for jobs, and carry them out: each that was accepted ends, also after `kill -9`.
+    Serve(ServeArgs),
+    /// Give the runtime a job; it is accepted once it is on disk.
+    Submit(SubmitArgs),
+    /// List the runtime's jobs, the newest first.
+    Jobs(JobsArgs),
+    /// Show one job: what it is, what happened to it, what it has come to.
+    Job(JobArgs),
+    /// Show the result of a job, or write its files into a folder.
+    Result(ResultArgs),
+    /// End a job without a result.
+    Cancel(OneJobArgs),
+    /// Let a job wait until it is resumed.
+    Pause(OneJobArgs),
+    /// Let a paused job go on.
+    Resume(OneJobArgs),
+    /// Begin a job again that ended without a result.
+    Retry(OneJobArgs),
     /// Let the runtime finish what it has accepted, and end it.
     Stop(StopArgs),
 }
@@ -292,7 +313,8 @@ pub struct ExportArgs {
 }
 
 /// How weights are held in a file, on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum PrecisionFlag {
     /// As they are.
     F32,
@@ -313,7 +335,8 @@ impl From<PrecisionFlag> for Precision {
 }
 
 /// A format of models on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ModelFormat {
     /// As `planaria run` saves it; PyTorch's names and layouts.
     Safetensors,

@@ -1,6 +1,10 @@
 //! `planaria export`: a model for other programs.
 
-use planaria_learn::model_file::{self, Packing, Precision, npz, onnx};
+use planaria_learn::{
+    ModelFile, Network,
+    model_file::{self, Packing, Precision, npz, onnx},
+};
+use std::path::Path;
 
 use super::{
     CommandError,
@@ -18,21 +22,9 @@ pub(super) fn export(args: &ExportArgs) -> Result<(), CommandError> {
         return Err(CommandError::PrecisionOfFormat { path: args.out.clone() });
     }
     let measure = args.measure.as_deref().map(Measure::by_config).transpose()?;
-    let (network, mut file) = open(&args.model)?;
-    // What is exported computes with floats.
-    file.metadata.remove(model_file::INT8);
+    let (network, file) = open(&args.model)?;
     let parameters = &file.parameters;
-    let wrong = |error| in_model(&args.model, error);
-    let bytes = match format {
-        Format::Safetensors => {
-            model_file::encode_as(&network, parameters, &file.metadata, precision)
-                .map_err(|error| wrong(error.into()))?
-        }
-        Format::Onnx => onnx::encode(&network, parameters, &file.metadata)
-            .map_err(|error| wrong(error.into()))?,
-        Format::Npz => npz::encode_parameters(Packing::Deflated, &network, parameters)
-            .map_err(|error| wrong(error.into()))?,
-    };
+    let bytes = encoded(&args.model, (&network, &file), format, precision)?;
     save(&args.out, &bytes)?;
     let rounded: Vec<f32> = parameters.iter().map(|value| precision.rounded(*value)).collect();
     let what = counted(&network, &rounded);
@@ -40,5 +32,28 @@ pub(super) fn export(args: &ExportArgs) -> Result<(), CommandError> {
     match measure {
         Some(measure) => measure.compare(&args.model, &args.out),
         None => Ok(()),
+    }
+}
+
+/// The bytes of a model in another format.
+pub(crate) fn encoded(
+    path: &Path,
+    (network, file): (&Network, &ModelFile),
+    format: Format,
+    precision: Precision,
+) -> Result<Vec<u8>, CommandError> {
+    let mut metadata = file.metadata.clone();
+    // What is exported computes with floats.
+    metadata.remove(model_file::INT8);
+    let parameters = &file.parameters;
+    let wrong = |error| in_model(path, error);
+    match format {
+        Format::Safetensors => model_file::encode_as(network, parameters, &metadata, precision)
+            .map_err(|error| wrong(error.into())),
+        Format::Onnx => {
+            onnx::encode(network, parameters, &metadata).map_err(|error| wrong(error.into()))
+        }
+        Format::Npz => npz::encode_parameters(Packing::Deflated, network, parameters)
+            .map_err(|error| wrong(error.into())),
     }
 }

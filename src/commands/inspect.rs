@@ -9,7 +9,7 @@ use std::{
 
 use planaria_data::{
     Codec, Limits, Pixels, Source, Split,
-    inspect::{Found, Inspection},
+    inspect::{Found, Inspection, card::DataCard},
 };
 use planaria_durable::whole_file;
 
@@ -18,10 +18,7 @@ use crate::{cli::InspectArgs, views};
 
 /// Looks at every item once and tells what was seen.
 pub(super) fn inspect(args: &InspectArgs) -> Result<(), CommandError> {
-    let (source, limits) = opened(&args.source)?;
-    let workers = args.workers.or_else(|| thread::available_parallelism().ok());
-    let seen = looked_through(&*source, &limits, workers.unwrap_or(NonZeroUsize::MIN));
-    let card = seen.finish(&*source);
+    let card = card(&args.source, args.workers)?;
     if let Some(path) = &args.card {
         let page = views::data_page::page(&card);
         let page = page.map_err(|error| CommandError::WriteCard(Box::new(error)))?;
@@ -33,6 +30,14 @@ pub(super) fn inspect(args: &InspectArgs) -> Result<(), CommandError> {
     } else {
         Ok(views::answer(&views::data_card::screen(&card))?)
     }
+}
+
+/// The card of a data set, by so many threads, or as many as the machine has.
+pub(crate) fn card(path: &Path, workers: Option<NonZeroUsize>) -> Result<DataCard, CommandError> {
+    let (source, limits) = opened(path)?;
+    let workers = workers.or_else(|| thread::available_parallelism().ok());
+    let seen = looked_through(&*source, &limits, workers.unwrap_or(NonZeroUsize::MIN));
+    Ok(seen.finish(&*source))
 }
 
 /// The source that is meant, if it is one of pictures.

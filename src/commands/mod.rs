@@ -1,6 +1,7 @@
 //! One file a command: each does what its flags say, and returns why it could not.
 
 use indicatif::MultiProgress;
+use planaria_journal::{JobId, JobState, JournalError};
 use std::{
     error::Error,
     io,
@@ -18,6 +19,7 @@ use crate::{
         overlay::LaidValue,
     },
     doors::{client::ClientError, socket_path::SocketError},
+    jobs::StateError,
     telemetry, views,
 };
 
@@ -27,20 +29,23 @@ mod sweep;
 mod lr_find;
 mod check_config;
 mod preview;
-mod inspect;
+pub(crate) mod inspect;
 mod meant_source;
 mod status;
 mod predict;
-mod export;
+pub(crate) mod export;
 mod import;
 mod quantise;
 mod convert;
-mod model_files;
+pub(crate) mod model_files;
 mod measure;
 mod kill;
 mod chaos;
 mod scale;
 mod events;
+mod serve;
+mod submit;
+mod jobs;
 mod stop;
 
 /// Why a command did not do what it should.
@@ -144,6 +149,29 @@ pub enum CommandError {
     Pictures { refused: usize, all: usize },
     #[error("the runtime still drains after {seconds} s: wait longer with `--wait`")]
     StillDraining { seconds: u64 },
+    #[error("cannot use the jobs of this state")]
+    State(#[from] StateError),
+    #[error("the journal cannot be written any more: what was accepted is found by the next start")]
+    Journal(#[source] JournalError),
+    #[error("the job file {path}: {reason}", path = path.display())]
+    JobFile { path: PathBuf, reason: String },
+    #[error(
+        "nobody knows whether the job was accepted: ask again with `--idempotency-key {key}`, \
+         which gives the same job"
+    )]
+    AnswerLost { key: String, source: ClientError },
+    #[error("job {id} is {state}: {reason}")]
+    JobWithout { id: JobId, state: JobState, reason: String },
+    #[error("job {id} is {state}")]
+    JobIs { id: JobId, state: JobState },
+    #[error("{path}: cannot read or make it", path = path.display())]
+    ResultFolder { path: PathBuf, source: io::Error },
+    #[error(
+        "{path} is damaged: its bytes are not those that its job has made; `planaria state check` \
+         looks at all of them",
+        path = path.display()
+    )]
+    ResultDamaged { path: PathBuf },
     #[error("cannot write the answer")]
     Answer(#[from] io::Error),
 }
@@ -167,6 +195,7 @@ impl CommandError {
             | CommandError::Quantised { .. }
             | CommandError::WhichNet { .. }
             | CommandError::Channels { .. }
+            | CommandError::JobFile { .. }
             | CommandError::ReportPath { .. } => 2,
             // A path that can never be a socket is a wrong flag; one in use is bad luck.
             CommandError::Socket(SocketError::TooLong { .. }) => 2,
@@ -194,6 +223,13 @@ impl CommandError {
             | CommandError::Calibration(_)
             | CommandError::Pictures { .. }
             | CommandError::StillDraining { .. }
+            | CommandError::State(_)
+            | CommandError::Journal(_)
+            | CommandError::AnswerLost { .. }
+            | CommandError::JobWithout { .. }
+            | CommandError::JobIs { .. }
+            | CommandError::ResultFolder { .. }
+            | CommandError::ResultDamaged { .. }
             | CommandError::Answer(_) => 1,
         }
     }
@@ -257,6 +293,15 @@ pub fn execute(cli: Cli) -> Result<(), CommandError> {
         Command::Chaos(args) => chaos::chaos(&args),
         Command::Scale(args) => scale::scale(&args),
         Command::Events(args) => events::events(&args),
+        Command::Serve(args) => serve::serve(&args, cli.log),
+        Command::Submit(args) => submit::submit(&args),
+        Command::Jobs(args) => jobs::list(&args),
+        Command::Job(args) => jobs::job(&args),
+        Command::Result(args) => jobs::result(&args),
+        Command::Cancel(args) => jobs::steer("cancel", &args),
+        Command::Pause(args) => jobs::steer("pause", &args),
+        Command::Resume(args) => jobs::steer("resume", &args),
+        Command::Retry(args) => jobs::steer("retry", &args),
         Command::Stop(args) => stop::stop(&args),
     }
 }

@@ -17,7 +17,7 @@ const FILE_BYTES_MAX: u64 = 2 << 30;
 
 /// A format of models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     Safetensors,
     Onnx,
     Npz,
@@ -64,7 +64,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
 }
 
 /// A model of ours.
-pub(super) fn open(path: &Path) -> Result<(Network, ModelFile), CommandError> {
+pub(crate) fn open(path: &Path) -> Result<(Network, ModelFile), CommandError> {
     model_file::decode(&read(path)?).map_err(|error| in_model(path, error.into()))
 }
 

@@ -25,7 +25,10 @@ use super::{
     section::{Reading, Section},
     source, training,
 };
-use crate::doors::{control_socket::ControlLimits, socket_path};
+use crate::{
+    doors::{control_socket::ControlLimits, socket_path},
+    jobs::JobSettings,
+};
 
 /// Checks everything.
 ///
@@ -86,7 +89,7 @@ fn read(reading: &Reading<'_>, root: &mut Section<'_>) -> Config {
         supervision,
         state_dir: state_dir(root.section("state")),
     };
-    Config { pipeline, control: control(root.section("control")) }
+    Config { pipeline, control: control(root.section("control")), jobs: jobs(root.section("jobs")) }
 }
 
 /// `[compute]`.
@@ -193,6 +196,18 @@ fn control(mut section: Section<'_>) -> ControlSettings {
     };
     section.finish();
     ControlSettings { socket, limits }
+}
+
+/// `[jobs]`.
+fn jobs(mut section: Section<'_>) -> JobSettings {
+    let settings = JobSettings {
+        queue_max: section.whole("queue_max", 1000, 1..=1_000_000),
+        keep: section.whole("keep", 10_000, 1..=10_000_000),
+        deaths_max: section.whole("deaths_max", 3, 1..=1000),
+        drain_ms: section.duration("drain_max", 30_000, 100..=24 * 3_600_000),
+    };
+    section.finish();
+    settings
 }
 
 fn state_dir(mut section: Section<'_>) -> PathBuf {

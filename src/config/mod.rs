@@ -9,7 +9,7 @@
 use planaria_stages::PipelineSettings;
 use std::path::PathBuf;
 
-use crate::doors::control_socket::ControlLimits;
+use crate::{doors::control_socket::ControlLimits, jobs::JobSettings};
 
 pub mod load;
 pub mod overlay;
@@ -44,6 +44,8 @@ pub struct Config {
     pub pipeline: PipelineSettings,
     /// How the runtime can be steered from outside.
     pub control: ControlSettings,
+    /// The jobs of `planaria serve`.
+    pub jobs: JobSettings,
 }
 
 /// The control socket.

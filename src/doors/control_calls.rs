@@ -11,15 +11,22 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::future::Future;
 
-use super::control_protocol::{Call, EVENTS_MAX, Image, PROTOCOL_VERSION, Refusal};
+use super::{
+    control_protocol::{Call, EVENTS_MAX, Image, PROTOCOL_VERSION, Refusal},
+    job_calls::JobCall,
+};
 
 /// Pictures of one request that wait for their answers at the same time.
 const PREDICTIONS_AT_ONCE: usize = 16;
 
 /// A runtime, as far as its owner may steer it from outside.
 pub trait Controlled: Clone + 'static {
-    /// Copies what the runtime is doing.
-    fn status(&self) -> Status;
+    /// Copies what the runtime is doing; `None` while no pipeline works.
+    fn status(&self) -> Option<Status>;
+    /// True while no pipeline works.
+    fn is_idle(&self) -> bool {
+        false
+    }
     /// Answers one picture by the newest model.
     fn predict(
         &self,
@@ -35,6 +42,8 @@ pub trait Controlled: Clone + 'static {
     fn scale(&self, stage: &str, workers: u16) -> Result<Scaled, ScaleError>;
     /// Lets workers move to the bottleneck, or stay.
     fn autoscale(&self, on: bool);
+    /// Does something about jobs, if this runtime takes some.
+    fn job(&self, call: JobCall) -> impl Future<Output = Result<Value, Refusal>> + 'static;
     /// Begins the drain, and with it the end of the process.
     fn stop(&self);
 }
@@ -134,13 +143,18 @@ impl ImageAnswer {
 /// # Errors
 /// The refusal to answer with. A picture without an answer is no refusal: the others have theirs.
 pub async fn answer<C: Controlled>(call: Call, runtime: &C, pong: &Pong) -> Result<Value, Refusal> {
+    let needs_a_pipeline = !matches!(call, Call::Ping | Call::Stop | Call::Job(_));
+    if needs_a_pipeline && runtime.is_idle() {
+        return Err(nothing_works());
+    }
     match call {
         Call::Ping => value(pong),
         Call::Status => value(&RuntimeStatus {
             version: pong.version.clone(),
             pid: pong.pid,
-            pipeline: runtime.status(),
+            pipeline: runtime.status().ok_or_else(nothing_works)?,
         }),
+        Call::Job(call) => runtime.job(call).await,
         Call::Predict(images) => predict(images, runtime, pong.image_bytes).await,
         Call::Kill(order) => {
             let killed = runtime.kill(&order.target, order.how)?;
@@ -168,6 +182,12 @@ pub async fn answer<C: Controlled>(call: Call, runtime: &C, pong: &Pong) -> Resu
     }
 }
 
+/// The refusal of what needs a pipeline.
+fn nothing_works() -> Refusal {
+    let message = "no pipeline works just now: `planaria jobs` lists the jobs there are";
+    Refusal::new(Refusal::NOT_HERE, message)
+}
+
 async fn predict<C: Controlled>(
     images: Vec<Image>,
     runtime: &C,
@@ -189,7 +209,7 @@ async fn predict<C: Controlled>(
     Ok(json!({ "predictions": answers }))
 }
 
-fn value<T: Serialize>(answer: &T) -> Result<Value, Refusal> {
+pub(super) fn value<T: Serialize>(answer: &T) -> Result<Value, Refusal> {
     serde_json::to_value(answer)
         .map_err(|error| Refusal::new(-32603, format!("cannot write the answer: {error}")))
 }

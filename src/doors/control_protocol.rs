@@ -9,6 +9,7 @@ use planaria_stages::{ChaosPlan, Death, KillError, ScaleError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
+use super::job_calls::{self, JOB_METHODS, JobCall};
 use crate::config::nearest;
 
 /// The version of the protocol; it rises when a request or an answer changes its meaning.
@@ -17,6 +18,11 @@ pub const PROTOCOL_VERSION: u32 = 1;
 /// Every method, as `nearest` knows them.
 pub const METHODS: [&str; 9] =
     ["ping", "status", "events", "predict", "kill", "chaos", "scale", "autoscale", "stop"];
+
+/// The methods of jobs stand in `job_calls`.
+fn all_methods() -> impl Iterator<Item = &'static str> + Clone {
+    METHODS.into_iter().chain(JOB_METHODS)
+}
 
 /// Events that one answer may hold.
 pub const EVENTS_MAX: usize = 1000;
@@ -54,6 +60,8 @@ pub enum Call {
     Autoscale(AutoscaleOrder),
     /// A drain, and then the end.
     Stop,
+    /// Something about jobs.
+    Job(JobCall),
 }
 
 /// The parameters of `events`.
@@ -132,6 +140,10 @@ impl Refusal {
     pub const KILL: i64 = -32005;
     /// The order names a stage that does not exist, or a number of workers that cannot be.
     pub const SCALE: i64 = -32006;
+    /// There is no such job, or it is in no state for this, or the journal cannot be written.
+    pub const JOB: i64 = -32007;
+    /// This runtime does not do that, or has no pipeline in work just now.
+    pub const NOT_HERE: i64 = -32008;
 
     /// A refusal with this code and message.
     pub fn new(code: i64, message: impl Into<String>) -> Self {
@@ -199,7 +211,10 @@ fn call(mut object: Map<String, Value>) -> Result<Call, Refusal> {
         "kill" => Ok(Call::Kill(typed("kill", params)?)),
         "chaos" => chaos(typed("chaos", params)?),
         other => {
-            let hint = nearest::hint(other, METHODS);
+            if let Some(call) = job_calls::parse(other, &params) {
+                return call.map(Call::Job);
+            }
+            let hint = nearest::hint(other, all_methods());
             Err(Refusal::new(
                 Refusal::UNKNOWN_METHOD,
                 format!("no method is called `{other}`{hint}"),
@@ -245,7 +260,7 @@ fn chaos(plan: ChaosPlan) -> Result<Call, Refusal> {
     Ok(Call::Chaos(plan))
 }
 
-fn typed<T: DeserializeOwned>(method: &str, params: Value) -> Result<T, Refusal> {
+pub(super) fn typed<T: DeserializeOwned>(method: &str, params: Value) -> Result<T, Refusal> {
     serde_json::from_value(params).map_err(|error| {
         Refusal::new(Refusal::INVALID_PARAMS, format!("`params` of `{method}`: {error}"))
     })

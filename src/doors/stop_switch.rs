@@ -70,6 +70,11 @@ impl StopSwitch {
         *self.wish.borrow() >= Wish::Drain
     }
 
+    /// True once somebody has insisted.
+    pub fn is_insisted(&self) -> bool {
+        *self.wish.borrow() >= Wish::AtOnce
+    }
+
     /// Waits until somebody asks.
     pub async fn asked(&self) {
         self.wait_for(Wish::Drain).await;

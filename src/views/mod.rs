@@ -2,7 +2,7 @@
 //!
 //! Views read copies (`Status`, `Report`) and know nothing of pools. `table` aligns, `curve` draws, `explanation`,
 //! `status`, `outcome` (with `scores`) and `predictions` are answers as text, `progress` follows a run, `sweep` many trainings,
-//! `learning_rate` shows a range test, `data_card` and `data_page` tell of a data set.
+//! `learning_rate` shows a range test, `data_card` and `data_page` tell of a data set, `jobs` of jobs.
 
 use std::io::{self, Write};
 
@@ -19,6 +19,7 @@ pub mod sweep;
 pub mod learning_rate;
 pub mod data_card;
 pub mod data_page;
+pub mod jobs;
 
 /// Writes an answer to stdout, ending in one line feed. Who closed the pipe has read enough.
 ///

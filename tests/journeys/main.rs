@@ -25,6 +25,7 @@ mod pictures;
 mod sources;
 mod convert;
 mod inspect;
+mod jobs;
 mod bad_data;
 mod bad_config;
 mod bad_socket;

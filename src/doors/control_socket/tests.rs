@@ -6,6 +6,7 @@ use crate::{
     doors::{
         client::{Client, ClientError},
         control_protocol::image_params,
+        job_calls::JobCall,
     },
     views::status::tests::training,
 };
@@ -34,8 +35,8 @@ struct StandIn {
 }
 
 impl Controlled for StandIn {
-    fn status(&self) -> Status {
-        training()
+    fn status(&self) -> Option<Status> {
+        Some(training())
     }
 
     fn predict(
@@ -70,6 +71,10 @@ impl Controlled for StandIn {
     }
 
     fn autoscale(&self, _: bool) {}
+
+    fn job(&self, _: JobCall) -> impl Future<Output = Result<Value, Refusal>> + 'static {
+        std::future::ready(Err(Refusal::new(Refusal::NOT_HERE, "no jobs here")))
+    }
 
     fn stop(&self) {
         self.stops.fetch_add(1, Ordering::SeqCst);
