@@ -116,7 +116,7 @@ fn a_table_goes_through_files_of_columns_and_comes_back_as_it_was() {
 #[test]
 fn a_build_without_files_of_columns_says_how_to_get_them() {
     let world = World::new();
-    world.write("rows.csv", "a,label\n1,x\n2,y\n3,x\n4,y\n5,x\n6,y\n7,x\n8,y\n9,x\n".into());
+    world.write("rows.csv", "a,label\n1,x\n2,y\n3,x\n4,y\n5,x\n6,y\n7,x\n8,y\n9,x\n");
     world
         .planaria(&["convert", "rows.csv", "columns", "--to", "parquet"])
         .with(1)
