@@ -12,7 +12,9 @@ use crate::config::{nearest, units};
 mod data;
 mod jobs;
 
-pub use data::{ConvertArgs, DataFormat, InspectArgs, PreviewArgs};
+pub use data::{
+    ConvertArgs, DataFormat, InspectArgs, PreviewArgs, QuarantineAction, QuarantineArgs,
+};
 pub use jobs::{JobArgs, JobsArgs, OneJobArgs, ResultArgs, ServeArgs, SubmitArgs};
 
 /// The command line.
@@ -68,6 +70,8 @@ pub enum Command {
     Preview(PreviewArgs),
     /// Say what a data set holds: classes, sizes, twins, leaks, doubtful labels.
     Inspect(InspectArgs),
+    /// Look at items that were set aside: list them, show one, try them again.
+    Quarantine(QuarantineArgs),
     /// Show what the running runtime is doing: stages, workers, items, model.
     Status(StatusArgs),
     /// Classify images: by the runtime's newest model, or by a model file.

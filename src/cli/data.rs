@@ -106,3 +106,43 @@ pub struct InspectArgs {
     #[arg(long, value_name = "N")]
     pub workers: Option<std::num::NonZeroUsize>,
 }
+
+/// `planaria quarantine`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  planaria quarantine list config.toml               what the last run of this source has set aside, and why
+  planaria quarantine show config.toml 3             the third of them
+  planaria quarantine retry config.toml              what a run would do with them today
+  planaria quarantine retry config.toml 3 4 --set limits.image_side=32768
+
+The items lie in the state folder, beside items.jsonl: pictures as they were, rows as text. Data is
+found by the path in the config: run it in the same folder as `planaria run`.")]
+pub struct QuarantineArgs {
+    /// What to do.
+    #[arg(value_enum, value_name = "ACTION")]
+    pub action: QuarantineAction,
+    /// The config, a TOML file.
+    #[arg(value_name = "CONFIG")]
+    pub config: PathBuf,
+    /// Only these items, by their numbers in the list.
+    #[arg(value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    pub numbers: Vec<u64>,
+    /// Answer in JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// What is laid over the config.
+    #[command(flatten)]
+    pub overrides: Overrides,
+}
+
+/// What `planaria quarantine` does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum QuarantineAction {
+    /// A line for each item.
+    List,
+    /// All that is known of items.
+    Show,
+    /// Read and decode items again, with the config as it is now.
+    Retry,
+}

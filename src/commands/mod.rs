@@ -30,6 +30,7 @@ mod lr_find;
 mod check_config;
 mod preview;
 pub(crate) mod inspect;
+mod quarantine;
 mod meant_source;
 mod status;
 mod predict;
@@ -113,6 +114,12 @@ pub enum CommandError {
     NoPictures { path: PathBuf },
     #[error("cannot inspect {path}", path = path.display())]
     Inspect { path: PathBuf, source: planaria_data::SourceError },
+    #[error("the quarantine has no item {number}: there are {items}")]
+    NoSuchItem { number: u64, items: usize },
+    #[error("cannot use the quarantine")]
+    Quarantine(#[from] planaria_stages::QuarantineError),
+    #[error("{path}: its data cannot be used", path = path.display())]
+    Open { path: PathBuf, source: planaria_stages::OpenError },
     #[error("cannot write the card")]
     WriteCard(#[source] Box<dyn Error + Send + Sync>),
     #[error("cannot write the model")]
@@ -191,6 +198,7 @@ impl CommandError {
             | CommandError::NoModelEnding { .. }
             | CommandError::UnknownSource { .. }
             | CommandError::NoPictures { .. }
+            | CommandError::NoSuchItem { .. }
             | CommandError::PrecisionOfFormat { .. }
             | CommandError::Quantised { .. }
             | CommandError::WhichNet { .. }
@@ -217,6 +225,8 @@ impl CommandError {
             | CommandError::ModelFile { .. }
             | CommandError::Preview { .. }
             | CommandError::Inspect { .. }
+            | CommandError::Quarantine(_)
+            | CommandError::Open { .. }
             | CommandError::WriteCard(_)
             | CommandError::WriteModel(_)
             | CommandError::Measure(_)
@@ -283,6 +293,7 @@ pub fn execute(cli: Cli) -> Result<(), CommandError> {
         Command::Check(args) => check_config::check(&args),
         Command::Preview(args) => preview::preview(&args),
         Command::Inspect(args) => inspect::inspect(&args),
+        Command::Quarantine(args) => quarantine::quarantine(&args),
         Command::Status(args) => status::status(&args),
         Command::Predict(args) => predict::predict(&args),
         Command::Export(args) => export::export(&args),

@@ -48,7 +48,7 @@ fn rows(
     settings: &PipelineSettings,
     args: &PreviewArgs,
 ) -> Result<Vec<Row>, Box<dyn Error + Send + Sync>> {
-    let source = settings.open_source()?;
+    let source = settings.open_cleaned()?.source;
     let normalise = settings.normalise_for(&*source).ok_or("no training item can be read")?;
     normalise.check(source.shape().2)?;
     let epoch = args.epoch - 1;

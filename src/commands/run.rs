@@ -126,6 +126,7 @@ impl Run<'_> {
                 self.was_it_finished(pipeline).await?
             }
         };
+        Self::keep_quarantine(pipeline);
         self.write_report(pipeline)?;
         match training {
             Training::Done => self.say_goodbye(pipeline),
@@ -155,8 +156,16 @@ impl Run<'_> {
         View { progress, task, pipeline: pipeline.clone(), log, watch }
     }
 
+    /// Keeps what was set aside to be looked at; the result is worth more than that.
+    fn keep_quarantine(pipeline: &Pipeline) {
+        if let Err(error) = pipeline.keep_quarantine() {
+            tracing::error!(cause = %error, "quarantine not kept");
+        }
+    }
+
     /// Shows and reports what the training has come to.
     fn show_outcome(&self, pipeline: &Pipeline) -> Result<(), CommandError> {
+        Self::keep_quarantine(pipeline);
         let report = self.report(pipeline);
         views::answer(&outcome::screen(&report))?;
         if let Err(error) = self.write_report(pipeline) {

@@ -16,7 +16,7 @@ use planaria_stages::{
 use std::{collections::BTreeMap, env, path::PathBuf};
 
 use super::{
-    Config, ControlSettings, augment, cache, data,
+    Config, ControlSettings, augment, cache, clean, data,
     explain::DataFacts,
     fault::Faults,
     fingerprint,
@@ -74,6 +74,8 @@ fn read(reading: &Reading<'_>, root: &mut Section<'_>) -> Config {
         limits: data::limits(root.section("limits")),
         normalise,
         fit_normalise,
+        clean: clean::read(root),
+        quarantine: clean::quarantine(root.section("quarantine")),
         augmentation: augment::augmentation(root.section("augment")),
         train: training::read(root.section("train")),
         evaluate: evaluate(root.section("evaluate")),
@@ -272,6 +274,13 @@ pub(super) fn against_data(
     if matches!(items, Shape::Features(_)) && !settings.augmentation.is_identity() {
         let message = "has no meaning for rows of numbers: leave the section out";
         faults.insert("augment", message.to_owned());
+    }
+    if let (Shape::Features(_), Some(clean)) = (items, &settings.clean) {
+        faults.extend(
+            clean::for_pictures(clean).map(|field| {
+                (field, "has no meaning for rows of numbers: leave it out".to_owned())
+            }),
+        );
     }
     let splits = [
         ("source.train_items", settings.train_items, data.train_items),

@@ -47,6 +47,7 @@ pub fn canonical(settings: &PipelineSettings) -> String {
         train.balance_classes.then(|| line("class_weights", &"balanced")),
         (train.sampling != SamplingSettings::default()).then(|| line("sampling", &train.sampling)),
         train.from.as_ref().map(|from| line("from", &from.new)),
+        settings.clean.as_ref().map(|clean| line("clean", clean)),
     ];
     lines.into_iter().chain(later.into_iter().flatten()).collect()
 }

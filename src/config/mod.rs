@@ -2,7 +2,7 @@
 //!
 //! `load` reads it (`RawConfig`), `overlay` lays over it what flags say, `check` turns that into a `Config` or
 //! into every fault at once, `explain` says what it would do. `section` reads one table, `fault` is
-//! what can be wrong, `source`, `data`, `network`, `training` (with `schedule`, `optimiser`, `loss`,
+//! what can be wrong, `source`, `data`, `clean`, `network`, `training` (with `schedule`, `optimiser`, `loss`,
 //! `validation` and `sampling`), `cache` and `pools` are the longer sections, `fingerprint` is what the result depends on. `sweep` is a
 //! config of its own kind: many trainings that differ in some values, the `trials`.
 
@@ -20,6 +20,7 @@ pub mod section;
 pub mod check;
 mod source;
 mod data;
+mod clean;
 mod augment;
 mod network;
 mod training;

@@ -85,6 +85,14 @@ const FAULTS: &[(&str, &str)] = &[
         "[preprocess]\nfigures = \"fitted\"\nmean = 0.5",
         "3:8: preprocess.mean: has no meaning when `preprocess.figures` is \"fitted\"",
     ),
+    (
+        "[clean]\nleaks = \"remov\"",
+        "2:9: clean.leaks: `remov` is not known: did you mean `remove`?",
+    ),
+    (
+        "[quarantine]\nitems = 100001",
+        "2:9: quarantine.items: 100001 is out of range: choose 0 to 100000",
+    ),
     ("[augment]\ncrop_area = 0", "2:13: augment.crop_area: 0 is out of range: choose 0.01 to 1"),
     ("[augment]\nmixup = 1.5", "2:9: augment.mixup: 1.5 is out of range: choose 0 to 1"),
     ("[augment]\nmagnitude = 31", "2:13: augment.magnitude: 31 is out of range: choose 0 to 30"),

@@ -51,6 +51,10 @@ impl Report {
 mod tests {
     use super::*;
     use crate::config::{check::check, load::RawConfig};
+    use planaria_data::clean::{
+        Cleaning, CleaningCounts, Count,
+        report::{ClassBalance, FilledColumn},
+    };
     use planaria_stages::{
         BaselineResult, BestVersion, CacheResult, ClassResult, ComparisonRow, EvaluationPoint,
         LossPoint, ScoreResult, StageResult, TrainingResult, ValidationPoint, status::ItemCounts,
@@ -84,6 +88,14 @@ mod tests {
         }
     }
 
+    fn cleaning() -> Cleaning {
+        let mut counts = CleaningCounts::default();
+        counts.train.duplicates = Count { found: 2, removed: 1 };
+        let classes = vec![ClassBalance { name: "cat".into(), train: 5, test: 2 }];
+        let filled = vec![FilledColumn { column: "age".into(), value: 31.5, rows: 3 }];
+        Cleaning { counts, classes, filled, set_aside: Vec::new() }
+    }
+
     fn results() -> Results {
         let validation = Some(ValidationPoint { loss: 2.1, accuracy: 0.4, f1: 0.35 });
         let evaluation =
@@ -95,7 +107,9 @@ mod tests {
             weights_sha256: Some("ab".repeat(32)),
             model_file: Some("models/mnist-cnn.safetensors".into()),
             items: ItemCounts { accepted: 9, committed: 9, ..ItemCounts::default() },
+            cleaning: Some(cleaning()),
             dead_letters: Vec::new(),
+            quarantined: 1,
             failures: 3,
             restarts: 3,
             baselines: vec![BaselineResult::from(&row())],
@@ -157,6 +171,12 @@ mod tests {
         "/items/dead_lettered",
         "/items/redelivered",
         "/items/fenced_duplicates",
+        "/quarantined",
+        "/cleaning/train/items",
+        "/cleaning/train/duplicates/removed",
+        "/cleaning/test/unreadable/found",
+        "/cleaning/classes/0/train",
+        "/cleaning/filled/0/value",
         "/failures",
         "/restarts",
         "/baselines/0/name",

@@ -1,8 +1,9 @@
 //! What a person sees: messages and progress on stderr, answers on stdout.
 //!
 //! Views read copies (`Status`, `Report`) and know nothing of pools. `table` aligns, `curve` draws, `explanation`,
-//! `status`, `outcome` (with `scores`) and `predictions` are answers as text, `progress` follows a run, `sweep` many trainings,
-//! `learning_rate` shows a range test, `data_card` and `data_page` tell of a data set, `jobs` of jobs.
+//! `status`, `outcome` (with `scores` and `cleaning`) and `predictions` are answers as text, `progress` follows a run, `sweep` many trainings,
+//! `learning_rate` shows a range test, `data_card` and `data_page` tell of a data set,
+//! `quarantine` of what was set aside, `jobs` of jobs.
 
 use std::io::{self, Write};
 
@@ -12,6 +13,8 @@ pub mod explanation;
 pub mod status;
 pub mod events;
 pub mod outcome;
+pub mod cleaning;
+pub mod quarantine;
 pub mod scores;
 pub mod predictions;
 pub mod progress;

@@ -1,6 +1,6 @@
 //! The end of a run for people: the network beside the classical models, and what it cost.
 
-use super::{bytes, count, counted, percent, scores, table::Table};
+use super::{bytes, cleaning, count, counted, percent, scores, table::Table};
 use crate::report::Report;
 use planaria_stages::{CacheResult, ComparisonRow};
 
@@ -39,6 +39,16 @@ pub fn screen(report: &Report) -> String {
     lines.push(format!("model     {}", report.results.model_file.as_deref().unwrap_or("none")));
     lines.extend(report.results.cache.as_ref().map(|cache| format!("cache     {}", cached(cache))));
     lines.push(format!("items     {}", items(report)));
+    if let Some(found) = &report.results.cleaning {
+        lines.push(format!("cleaned   {}", cleaning::line(&found.counts)));
+        lines.extend(
+            cleaning::details(found).into_iter().map(|detail| format!("          {detail}")),
+        );
+    }
+    if report.results.quarantined > 0 {
+        let items = counted(report.results.quarantined, "item", "items");
+        lines.push(format!("aside     {items}: `planaria quarantine list CONFIG` says why"));
+    }
     lines.push(format!(
         "deaths    {}, {}",
         counted(report.results.failures, "failure", "failures"),

@@ -2,7 +2,7 @@
 
 use planaria_stages::status::{ModelStatus, Phase, StageStatus, Status, WorkerState, WorkerStatus};
 
-use super::{count, counted, percent, table::Table};
+use super::{cleaning, count, counted, percent, table::Table};
 use crate::doors::control_calls::RuntimeStatus;
 
 /// The screen. With `all_workers` a line for every worker, else for those in trouble only.
@@ -13,8 +13,11 @@ pub fn screen(status: &RuntimeStatus, all_workers: bool) -> String {
         format!("model    {}", model(pipeline.model.as_ref())),
         format!("items    {}", items(pipeline)),
         format!("deaths   {}", deaths(pipeline)),
-        String::new(),
     ];
+    if let Some(counts) = &pipeline.cleaning {
+        lines.push(format!("cleaned  {}", cleaning::line(counts)));
+    }
+    lines.push(String::new());
     lines.extend(stages(&pipeline.stages));
     let workers: Vec<&WorkerStatus> = pipeline
         .stages
@@ -203,6 +206,7 @@ pub(crate) mod tests {
             loss: Some(0.08125),
             samples_per_second: 5210.7,
             model: None,
+            cleaning: None,
             items,
             failures: 1,
             restarts: 1,

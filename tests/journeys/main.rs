@@ -26,6 +26,7 @@ mod sources;
 mod convert;
 mod inspect;
 mod jobs;
+mod clean;
 mod bad_data;
 mod bad_config;
 mod bad_socket;

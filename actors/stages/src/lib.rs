@@ -7,6 +7,8 @@
 
 pub mod kinds;
 pub mod settings;
+mod cleaning;
+mod quarantine;
 mod plan;
 mod stage;
 mod ingest;
@@ -37,6 +39,7 @@ pub mod rehearsal;
 mod view;
 
 pub use chaos::ChaosPlan;
+pub use cleaning::{OpenError, Opened};
 pub use events::{EventPage, PipelineEvent, What};
 pub use fine_tune::FineTuneError;
 pub use kinds::{STAGES, StageKind};
@@ -47,6 +50,7 @@ pub use model::{
 pub use pipeline::{Death, JobError, KillError, Pipeline, ScaleError, Scaled, StartError};
 pub use plan::item_shape;
 pub use planaria_kernel::Strategy;
+pub use quarantine::{Quarantine, QuarantineError, Quarantined, Retried, retry};
 pub use results::{
     BaselineResult, BestVersion, CacheResult, ClassResult, ComparisonRow, DeadLetter,
     EvaluationPoint, LossPoint, Results, ScoreResult, StageResult, TrainingResult, ValidationPoint,

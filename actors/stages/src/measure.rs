@@ -1,9 +1,12 @@
 //! A saved model on the items of a config, with no runtime alive: one after the other, in their order.
 
-use crate::{model::SavedModel, plan::item_shape, preprocess::fitted, settings::PipelineSettings};
+use crate::{
+    cleaning::OpenError, model::SavedModel, plan::item_shape, preprocess::fitted,
+    settings::PipelineSettings,
+};
 use planaria_data::{Limits, Source, SourceError, Split};
 use planaria_learn::{Score, ndarray::Array2};
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 /// How many items are read and predicted at once.
 const BLOCK: u64 = 64;
@@ -14,6 +17,9 @@ pub enum MeasureError {
     /// The source cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// It cannot be opened, or not be cleaned as the config says.
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// The model takes other images.
     #[error("the model takes {model} but the source holds {held}: name the config of its training")]
     Input {
@@ -42,7 +48,7 @@ pub enum MeasureError {
 
 /// A config's items, as a saved model takes them.
 pub struct ItemsOfConfig {
-    source: Box<dyn Source>,
+    source: Arc<dyn Source>,
     limits: Limits,
     /// Items of the train and of the test split.
     items: [u64; 2],
@@ -63,7 +69,7 @@ impl ItemsOfConfig {
     /// # Errors
     /// When the source cannot be read, or holds other images or more classes than the model's.
     pub fn open(settings: &PipelineSettings, model: &SavedModel) -> Result<Self, MeasureError> {
-        let source = settings.open_source()?;
+        let source = settings.open_cleaned()?.source;
         let (held, input) = (item_shape(&*source), model.predictor().input());
         if held != input {
             let [model, held] = [input, held].map(|shape| shape.to_string());

@@ -10,6 +10,7 @@ use crate::{
     kinds::{STAGES, StageKind},
     model::{PredictError, Prediction},
     plan::{Plan, PlanError},
+    quarantine::{Quarantine, QuarantineError},
     results::Results,
     resume::{self, ResumeError, Resumed},
     settings::PipelineSettings,
@@ -45,7 +46,12 @@ struct Shared {
     plan: Arc<Plan>,
     chaos_left: AtomicU64,
     autoscale: Mutex<Option<Autoscale>>,
+    /// Items that this process keeps in the quarantine; [`NOT_KEPT`] before it has kept any.
+    quarantined: AtomicU64,
 }
+
+/// The quarantine is still that of an earlier process.
+const NOT_KEPT: u64 = u64::MAX;
 
 /// How an actor is made to die.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +104,9 @@ pub enum StartError {
     /// What a dead process left behind cannot be cleared away.
     #[error(transparent)]
     Sweep(#[from] DurableError),
+    /// What was set aside cannot be kept.
+    #[error(transparent)]
+    Quarantine(#[from] QuarantineError),
 }
 
 /// Why a job ended without its result.
@@ -195,8 +204,13 @@ impl Pipeline {
             PipelineFlow::begin,
         )?;
         let autoscale = plan.settings.autoscale;
-        let shared =
-            Shared { host, plan, chaos_left: AtomicU64::new(0), autoscale: Mutex::default() };
+        let shared = Shared {
+            host,
+            plan,
+            chaos_left: AtomicU64::new(0),
+            autoscale: Mutex::default(),
+            quarantined: AtomicU64::new(NOT_KEPT),
+        };
         let pipeline = Pipeline(Arc::new(shared));
         pipeline.autoscale(autoscale);
         Ok(pipeline)
@@ -213,6 +227,22 @@ impl Pipeline {
     pub fn results(&self) -> Results {
         let restarts = self.0.host.supervisor_restarts();
         self.0.host.read(|core| view::results(core, &self.0.plan, restarts))
+    }
+
+    /// Keeps what has been set aside so far where a person can look at it, unless it is kept already.
+    ///
+    /// # Errors
+    /// [`QuarantineError`].
+    pub fn keep_quarantine(&self) -> Result<(), QuarantineError> {
+        let plan = &self.0.plan;
+        let items = self.0.host.read(|core| view::quarantined(core, plan));
+        // Items are only ever added.
+        let count = items.len() as u64;
+        if self.0.quarantined.load(Ordering::Acquire) != count {
+            Quarantine::of(&plan.settings).keep(items, plan.opened.raw())?;
+            self.0.quarantined.store(count, Ordering::Release);
+        }
+        Ok(())
     }
 
     /// Answers one picture, given as the bytes of an image file, by the newest model. Before the first one is deployed it

@@ -3,6 +3,7 @@
 use crate::{
     cache::{self, Cache, Keeping},
     class_weights,
+    cleaning::{OpenError, Opened},
     fine_tune::{self, FineTuneError, Origin},
     settings::{ClassShares, PipelineSettings, ValidationSettings},
 };
@@ -17,6 +18,9 @@ pub enum PlanError {
     /// The source cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// It cannot be opened, or not be cleaned.
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// The network does not fit together.
     #[error(transparent)]
     Network(#[from] ShapeError),
@@ -115,7 +119,10 @@ pub fn item_shape(source: &dyn Source) -> Shape {
 /// The constants of a run.
 pub(crate) struct Plan {
     pub(crate) settings: PipelineSettings,
-    pub(crate) source: Box<dyn Source>,
+    /// Cleaned, where the config says so.
+    pub(crate) source: Arc<dyn Source>,
+    /// The same with what lies behind it.
+    pub(crate) opened: Opened,
     /// Where its preprocessed items are kept.
     pub(crate) keeping: Keeping,
     /// Their file, where there is one.
@@ -137,7 +144,8 @@ impl Plan {
     /// Opens the source, builds the network and proves that they meet.
     pub(crate) fn new(mut settings: PipelineSettings) -> Result<Plan, PlanError> {
         let stamp = cache::stamp(&settings);
-        let source = settings.open_source()?;
+        let opened = settings.open_cleaned()?;
+        let source = opened.source.clone();
         let at_most = |limit: Option<u64>, len: u64| limit.map_or(len, |limit| limit.min(len));
         let train_items = at_most(settings.train_items, source.len(Split::Train));
         let test_items = at_most(settings.test_items, source.len(Split::Test));
@@ -173,6 +181,7 @@ impl Plan {
         let mut plan = Plan {
             settings,
             source,
+            opened,
             keeping,
             cache,
             network,

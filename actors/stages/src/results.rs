@@ -1,6 +1,7 @@
 //! The figures of a run, for its report and the table at the end.
 
 use crate::status::ItemCounts;
+use planaria_data::Cleaning;
 use planaria_learn::{Score, score::ClassScore};
 use serde::{Deserialize, Serialize};
 
@@ -22,8 +23,13 @@ pub struct Results {
     pub model_file: Option<String>,
     /// Items of all stages.
     pub items: ItemCounts,
+    /// What the cleaning of the source has found, where it is cleaned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cleaning: Option<Cleaning>,
     /// The items given up, the first thousand of them.
     pub dead_letters: Vec<DeadLetter>,
+    /// Items of the source that are set aside, as many as the quarantine keeps.
+    pub quarantined: u64,
     /// Deaths of actors, ordered and real.
     pub failures: u64,
     /// Starts of actors after a death.

@@ -2,7 +2,8 @@
 
 pub use planaria_data::SourceSettings;
 use planaria_data::{
-    Augmentation, Fit, Invert, Limits, Moments, Normalise, Source, SourceError, Split,
+    Augmentation, CleanSettings, Fit, Invert, Limits, Moments, Normalise, Source, SourceError,
+    Split,
 };
 use planaria_kernel::Strategy;
 use planaria_learn::{Initialiser, Isa, LayerSpec, Loss, Schedule, Shape, Update};
@@ -32,6 +33,10 @@ pub struct PipelineSettings {
     pub normalise: Normalise,
     /// True when `normalise` is to be found in the training items instead: a pass over all of them before the first step.
     pub fit_normalise: bool,
+    /// What is set aside before anything is learnt, by a pass over all items; without it nothing is looked for.
+    pub clean: Option<CleanSettings>,
+    /// How much of what is set aside is kept for people to look at.
+    pub quarantine: QuarantineSettings,
     /// How training items are varied, epoch by epoch.
     pub augmentation: Augmentation,
     /// The network.
@@ -86,6 +91,22 @@ impl PipelineSettings {
         }
         let items = self.train_items.unwrap_or(u64::MAX);
         Moments::of(source, Split::Train, items, &self.limits).normalise()
+    }
+}
+
+/// How much of what is set aside is kept for people to look at. No part of the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuarantineSettings {
+    /// So many items, the first of them.
+    pub items: usize,
+    /// So many bytes of them in all; who finds no room any more is only listed.
+    pub bytes: u64,
+}
+
+impl Default for QuarantineSettings {
+    /// A thousand items of 64 MiB in all.
+    fn default() -> Self {
+        QuarantineSettings { items: 1_000, bytes: 64 << 20 }
     }
 }
 

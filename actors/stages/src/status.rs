@@ -1,5 +1,6 @@
 //! What a person may see of a running pipeline: copied, never locked.
 
+use planaria_data::clean::CleaningCounts;
 use serde::{Deserialize, Serialize};
 
 /// A moment of a pipeline: the answer to `planaria status`.
@@ -23,6 +24,9 @@ pub struct Status {
     pub samples_per_second: f64,
     /// The model that answers predictions now.
     pub model: Option<ModelStatus>,
+    /// What the cleaning of the source has found, where it is cleaned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleaning: Option<CleaningCounts>,
     /// Items of all stages.
     pub items: ItemCounts,
     /// Deaths of actors, injected and real.

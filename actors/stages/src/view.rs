@@ -3,9 +3,11 @@
 use crate::{
     cache::Cache,
     flow::{Deployment, PipelineFlow, Progress},
+    ingest::Address,
     kinds::{STAGES, StageKind},
     plan::Plan,
-    results::{BestVersion, ComparisonRow, Results, StageResult, TrainingResult},
+    quarantine::Quarantined,
+    results::{BestVersion, ComparisonRow, DeadLetter, Results, StageResult, TrainingResult},
     status::{
         ItemCounts, MailboxStatus, ModelStatus, Phase, StageStatus, Status, WorkerState,
         WorkerStatus,
@@ -43,6 +45,7 @@ pub(crate) fn status(
             weights_sha256: deployed.weights_sha256.clone(),
             file: deployed.file.display().to_string(),
         }),
+        cleaning: plan.opened.cleaning().map(|cleaning| cleaning.counts),
         items: total(&pools),
         failures: core.failures() + supervisor_restarts,
         restarts: restarts(&pools) + supervisor_restarts,
@@ -64,7 +67,9 @@ pub(crate) fn results(core: &State, plan: &Plan, supervisor_restarts: u64) -> Re
         weights_sha256: deployed.map(|deployed| deployed.weights_sha256.clone()),
         model_file: deployed.map(|deployed| deployed.file.display().to_string()),
         items: total(&pools),
+        cleaning: plan.opened.cleaning().cloned(),
         dead_letters: core.flow().dead_letters().to_vec(),
+        quarantined: quarantined(core, plan).len() as u64,
         failures: core.failures() + supervisor_restarts,
         restarts: restarts(&pools) + supervisor_restarts,
         baselines: baselines.iter().map(Into::into).collect(),
@@ -73,6 +78,35 @@ pub(crate) fn results(core: &State, plan: &Plan, supervisor_restarts: u64) -> Re
         cache: plan.cache.as_ref().map(Cache::result),
         stages: pools.iter().map(stage_result).collect(),
     }
+}
+
+/// What the cleaning and the stages have set aside, as far as it is told one by one.
+pub(crate) fn quarantined(core: &State, plan: &Plan) -> Vec<Quarantined> {
+    let set_aside = plan.opened.cleaning().map_or(&[][..], |cleaning| &cleaning.set_aside);
+    let cleaned = set_aside.iter().map(|item| Quarantined {
+        split: item.split,
+        item: item.index,
+        name: item.name.clone(),
+        stage: "clean".to_owned(),
+        cause: item.cause.clone(),
+        file: None,
+    });
+    let samples = &core.flow().samples;
+    let is_of_source = |letter: &&DeadLetter| {
+        STAGES.iter().any(|kind| *kind <= StageKind::Preprocess && kind.name() == letter.stage)
+    };
+    let letters = core.flow().dead_letters().iter().filter(is_of_source).map(|letter| {
+        let Address { split, index } = samples.address(letter.item);
+        Quarantined {
+            split: split.into(),
+            item: plan.opened.raw_number(split, index),
+            name: letter.name.clone(),
+            stage: letter.stage.clone(),
+            cause: letter.cause.clone(),
+            file: None,
+        }
+    });
+    cleaned.chain(letters).take(plan.settings.quarantine.items).collect()
 }
 
 /// The network as one model among others.

@@ -35,6 +35,8 @@ fn settings(state_dir: &Path) -> PipelineSettings {
         limits: Limits::default(),
         normalise: Normalise::new(0.1307, 0.3081),
         fit_normalise: false,
+        clean: None,
+        quarantine: QuarantineSettings::default(),
         augmentation: Augmentation::affine(1.0, 5.0, 0.05),
         network: NetworkSettings { name: "tiny-cnn".to_owned(), input, layers },
         train: TrainSettings {

@@ -16,8 +16,10 @@ pub mod augmentation;
 pub mod fit;
 pub mod grid;
 pub mod inspect;
+pub mod clean;
 
 pub use augmentation::{AUGMENTATIONS, Augmentation};
+pub use clean::{CleanError, CleanSettings, Cleaning};
 pub use codec::{Codec, DecodeError, Decoder};
 pub use fit::{ConformError, Fit, Invert, conform, fit_to};
 pub use limits::Limits;

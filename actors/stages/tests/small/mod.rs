@@ -57,6 +57,8 @@ pub(crate) fn settings(folder: &Path) -> PipelineSettings {
         limits: Limits::default(),
         normalise: Normalise::new(0.5, 0.25),
         fit_normalise: false,
+        clean: None,
+        quarantine: QuarantineSettings::default(),
         augmentation: Augmentation::affine(1.0, 5.0, 0.1),
         network: NetworkSettings {
             name: "smallest".to_owned(),

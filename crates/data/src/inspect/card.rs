@@ -1,6 +1,6 @@
 //! The data card: what is told of a data set, to people and to programs.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Pixels, Split};
 
@@ -111,7 +111,7 @@ pub struct MeanImage {
 }
 
 /// A split's name in JSON.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SplitName {
     /// Items to learn from.

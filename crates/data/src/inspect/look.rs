@@ -62,7 +62,8 @@ impl Look {
     }
 }
 
-fn content(pixels: &Pixels) -> [u8; 16] {
+/// The first half of the BLAKE3 hash of a picture's shape and bytes.
+pub(crate) fn content(pixels: &Pixels) -> [u8; 16] {
     let mut hasher = blake3::Hasher::new();
     for side in [pixels.h, pixels.w, pixels.c] {
         hasher.update(&(side as u64).to_le_bytes());

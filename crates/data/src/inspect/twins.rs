@@ -44,7 +44,7 @@ pub(super) fn find(looks: &[Look], named: &dyn Fn(&Look) -> Named) -> Twins {
 
 /// An item that others may look like.
 #[derive(Clone, Copy, Debug)]
-struct Shade<'a> {
+pub(crate) struct Shade<'a> {
     number: usize,
     appearance: u64,
     small: &'a [u8],
@@ -56,7 +56,7 @@ struct Shade<'a> {
 
 impl<'a> Shade<'a> {
     /// None for a picture of nearly one colour, which looks like every other of that colour: that says nothing.
-    fn of(number: usize, look: &'a Look) -> Option<Shade<'a>> {
+    pub(crate) fn of(number: usize, look: &'a Look) -> Option<Shade<'a>> {
         let (least, greatest) = (look.small.iter().min()?, look.small.iter().max()?);
         if greatest - least < 32 {
             return None;
@@ -80,7 +80,7 @@ fn product(one: &[u8], other: &[u8]) -> u64 {
 
 /// The items so far, by each byte of their difference hashes.
 #[derive(Debug, Default)]
-struct Alikes<'a> {
+pub(crate) struct Alikes<'a> {
     items: Vec<Shade<'a>>,
     /// By place and value of a byte: which of the items have it, the latest last.
     with_byte: BTreeMap<(u8, u8), Vec<u32>>,
@@ -88,7 +88,7 @@ struct Alikes<'a> {
 
 impl<'a> Alikes<'a> {
     /// The item that correlates most, and enough; the earliest of several.
-    fn most_alike(&self, shade: &Shade<'_>) -> Option<usize> {
+    pub(crate) fn most_alike(&self, shade: &Shade<'_>) -> Option<usize> {
         let keys = (0..).zip(shade.appearance.to_le_bytes());
         let groups = keys.filter_map(|key| self.with_byte.get(&key));
         let latest = groups.flat_map(|group| &group[group.len().saturating_sub(COMPARED_MAX)..]);
@@ -101,7 +101,8 @@ impl<'a> Alikes<'a> {
         most.map(|(_, number)| number)
     }
 
-    fn add(&mut self, shade: Shade<'a>) {
+    /// Lets later items find it.
+    pub(crate) fn add(&mut self, shade: Shade<'a>) {
         // At most two splits of REMEMBERED_MAX items each: their places fit.
         let place = self.items.len() as u32;
         for key in (0..).zip(shade.appearance.to_le_bytes()) {

@@ -82,6 +82,15 @@ impl SourceSettings {
         }
     }
 
+    /// A short name for the place where it lies, fit for a file: what is kept for it is found under this name.
+    pub fn key(&self) -> String {
+        let described = self.described();
+        let kind: String =
+            described.chars().take_while(char::is_ascii_alphanumeric).collect::<String>();
+        let hash = blake3::hash(described.as_bytes()).to_hex();
+        format!("{}-{}", kind.to_ascii_lowercase(), &hash[..12])
+    }
+
     /// What of it decides a result, apart from the bytes that lie there: no paths.
     pub fn canonical(&self) -> String {
         match self {

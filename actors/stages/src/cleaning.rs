@@ -1,0 +1,242 @@
+//! What is set aside before the first item: a pass over the source, when the config has a `[clean]`.
+//!
+//! As with fitted figures, this is done before the pipeline is planned: so batches stay full, and it is known how many steps
+//! there are. Several threads look at items; what comes of it depends on none of them.
+
+use crate::{kinds::StageKind, settings::PipelineSettings};
+use planaria_data::{
+    CleanError, CleanSettings, Cleaning, Source, SourceError, Split,
+    clean::{
+        Cleaned, Fill, FillCount, Missing, Relabelled, SetAside, Survey, Verdicts,
+        fill::COLUMNS_AT_ONCE, labels::class_names, report::FilledColumn,
+    },
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+};
+
+/// Items that a thread takes at once.
+const BLOCK: u64 = 64;
+
+/// Why a source cannot be opened as the config wants it.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// It cannot be cleaned.
+    #[error(transparent)]
+    Clean(#[from] CleanError),
+}
+
+/// A source as the config wants it.
+pub struct Opened {
+    /// What is learnt from and measured on.
+    pub source: Arc<dyn Source>,
+    /// What lies behind it, where it was cleaned.
+    cleaned: Option<BeforeCleaning>,
+}
+
+struct BeforeCleaning {
+    raw: Arc<dyn Source>,
+    /// Of the train and of the test split: the numbers of the items that are left.
+    kept: Arc<[Vec<u32>; 2]>,
+    cleaning: Cleaning,
+}
+
+impl Opened {
+    /// What the cleaning has found, where there was one.
+    pub fn cleaning(&self) -> Option<&Cleaning> {
+        self.cleaned.as_ref().map(|cleaned| &cleaned.cleaning)
+    }
+
+    /// The source as it lies.
+    pub(crate) fn raw(&self) -> &dyn Source {
+        self.cleaned.as_ref().map_or(&*self.source, |cleaned| &*cleaned.raw)
+    }
+
+    /// The number that an item has in the source as it lies.
+    pub(crate) fn raw_number(&self, split: Split, index: u64) -> u64 {
+        let kept = self.cleaned.as_ref().map(|cleaned| &cleaned.kept[half(split)]);
+        let number = kept.and_then(|kept| kept.get(usize::try_from(index).ok()?));
+        number.map_or(index, |number| u64::from(*number))
+    }
+
+    /// Whether an item of the source as it lies is left; none where nothing was cleaned.
+    pub(crate) fn is_kept(&self, split: Split, number: u64) -> Option<bool> {
+        let kept = &self.cleaned.as_ref()?.kept[half(split)];
+        Some(u32::try_from(number).is_ok_and(|number| kept.binary_search(&number).is_ok()))
+    }
+
+    /// Why an item of the source as it lies is set aside; none when it is not, or is not told one by one.
+    pub(crate) fn cause(&self, split: Split, number: u64) -> Option<String> {
+        let set_aside = &self.cleaning()?.set_aside;
+        let is_it = |item: &&SetAside| item.split == split.into() && item.index == number;
+        set_aside.iter().find(is_it).map(|item| item.cause.clone())
+    }
+}
+
+fn half(split: Split) -> usize {
+    usize::from(split == Split::Test)
+}
+
+impl PipelineSettings {
+    /// Opens the source, and cleans it when `clean` says so.
+    ///
+    /// # Errors
+    /// [`OpenError`] when it cannot be used, or not be cleaned as it is wanted.
+    pub fn open_cleaned(&self) -> Result<Opened, OpenError> {
+        let source: Arc<dyn Source> = self.open_source()?.into();
+        match &self.clean {
+            None => Ok(Opened { source, cleaned: None }),
+            Some(settings) => Ok(clean(source, settings, self)?),
+        }
+    }
+
+    /// The number of threads that look at items.
+    fn lookers(&self) -> usize {
+        self.pools.get(&StageKind::Preprocess).map_or(1, |pool| pool.workers.into())
+    }
+}
+
+fn clean(
+    source: Arc<dyn Source>,
+    settings: &CleanSettings,
+    pipeline: &PipelineSettings,
+) -> Result<Opened, CleanError> {
+    let labels = Relabelled::new(&*source, &settings.labels)?;
+    let wanted = [(Split::Train, pipeline.train_items), (Split::Test, pipeline.test_items)];
+    let items = wanted.map(|(split, items)| items.unwrap_or(u64::MAX).min(source.len(split)));
+    for items in items {
+        Survey::check(items)?;
+    }
+    let lookers = pipeline.lookers();
+    let survey = in_parts(
+        lookers,
+        items[0] + items[1],
+        || Survey::new(&*source, &pipeline.limits, settings),
+        |survey, number| match number.checked_sub(items[0]) {
+            None => survey.look(Split::Train, number),
+            Some(number) => survey.look(Split::Test, number),
+        },
+        Survey::merge,
+    );
+    let verdicts = Verdicts::of(survey, settings, labels.as_ref())?;
+    let names =
+        labels.as_ref().map_or_else(|| class_names(&*source), |labels| labels.names().to_vec());
+    let mut cleaning = verdicts.report(&*source, &names);
+    let kept = [Split::Train, Split::Test].map(|split| verdicts.kept(split));
+    let rows: Vec<u64> = verdicts.holes().to_vec();
+    drop(verdicts);
+    let columns: Vec<usize> = (0..rows.len()).filter(|column| rows[*column] > 0).collect();
+    let filled = fill(&*source, settings.missing, &columns, &kept[0], lookers)?;
+    let name = |column: usize| source.feature_names().get(column).cloned();
+    let column = |&(column, value): &(usize, f32)| FilledColumn {
+        column: name(column).unwrap_or_else(|| column.to_string()),
+        value,
+        rows: rows[column],
+    };
+    cleaning.filled = filled.iter().map(column).collect();
+    let kept = Arc::new(kept);
+    let cleaned = Cleaned::new(source.clone(), kept.clone(), labels, &filled);
+    let before = BeforeCleaning { raw: source, kept, cleaning };
+    Ok(Opened { source: Arc::new(cleaned), cleaned: Some(before) })
+}
+
+/// What fills the holes of the columns that have some.
+fn fill(
+    source: &dyn Source,
+    missing: Missing,
+    columns: &[usize],
+    train: &[u32],
+    lookers: usize,
+) -> Result<Vec<(usize, f32)>, CleanError> {
+    let mut filled = Vec::new();
+    if missing == Missing::Remove {
+        return Ok(filled);
+    }
+    for columns in columns.chunks(COLUMNS_AT_ONCE) {
+        let mut count = FillCount::new(missing, columns);
+        // Two passes at most: no figure asks for a third.
+        loop {
+            let counted = in_parts(
+                lookers,
+                train.len() as u64,
+                || count.clone(),
+                |count, place| count_row(source, train[place as usize].into(), count),
+                FillCount::merge,
+            );
+            match counted.finish(source.feature_names())? {
+                Fill::Again(next) => count = next,
+                Fill::Found(found) => {
+                    filled.extend(found);
+                    break;
+                }
+            }
+        }
+    }
+    Ok(filled)
+}
+
+fn count_row(source: &dyn Source, index: u64, count: &mut FillCount) {
+    // What could be read a moment ago and cannot now is left out: who uses it will say so.
+    let Ok(raw) = source.read(Split::Train, index) else { return };
+    let (_, _, width) = source.shape();
+    let numbers = raw.bytes.as_chunks().0.iter().map(|&four| f32::from_le_bytes(four));
+    let numbers: Vec<f32> = numbers.collect();
+    numbers.chunks_exact(width).for_each(|row| count.add(row));
+}
+
+/// Lets threads look at `0..items`, each into a part of its own, and joins the parts.
+fn in_parts<T: Send>(
+    threads: usize,
+    items: u64,
+    new: impl Fn() -> T + Sync,
+    look: impl Fn(&mut T, u64) + Sync,
+    join: impl Fn(&mut T, T),
+) -> T {
+    let next = AtomicU64::new(0);
+    let part = || {
+        let mut part = new();
+        loop {
+            let first = next.fetch_add(BLOCK, Ordering::Relaxed);
+            if first >= items {
+                return part;
+            }
+            (first..items.min(first + BLOCK)).for_each(|number| look(&mut part, number));
+        }
+    };
+    thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(part)).collect();
+        let mut all = part();
+        for other in others {
+            join(&mut all, other.join().expect("decoders' panics are caught item by item"));
+        }
+        all
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_is_looked_at_once_however_many_look() {
+        for (threads, items) in [(1, 0), (1, 1), (3, 63), (2, 64), (7, 1_000)] {
+            let seen = in_parts(
+                threads,
+                items,
+                Vec::new,
+                |seen: &mut Vec<u64>, number| seen.push(number),
+                |all, more| all.extend(more),
+            );
+            let mut sorted = seen;
+            sorted.sort_unstable();
+            assert_eq!(sorted, (0..items).collect::<Vec<_>>(), "{threads} threads");
+        }
+    }
+}
