@@ -1,6 +1,6 @@
 //! `[clean]`: what is set aside before anything is learnt; `[quarantine]`: how much of it is kept to be looked at.
 
-use planaria_data::clean::{Action, Alike, CleanSettings, Missing};
+use planaria_data::clean::{Action, CleanSettings, Missing, Sought};
 use planaria_stages::settings::QuarantineSettings;
 use std::collections::BTreeMap;
 
@@ -14,8 +14,10 @@ pub(super) fn read(root: &mut Section<'_>) -> Option<CleanSettings> {
     let mut action = |name| section.choice(name, Action::Keep, &actions);
     let (blank, duplicates) = (action("blank"), action("duplicates"));
     let (leaks, conflicts) = (action("leaks"), action("conflicts"));
-    let alikes = [("off", Alike::Off), ("keep", Alike::Keep), ("remove", Alike::Remove)];
-    let alike = section.choice("alike", Alike::Off, &alikes);
+    let sought = [("off", Sought::Off), ("keep", Sought::Keep), ("remove", Sought::Remove)];
+    let alike = section.choice("alike", Sought::Off, &sought);
+    let outliers = section.choice("outliers", Sought::Off, &sought);
+    let outlier_range = section.real("outlier_range", 3.0, 0.5..=1e6);
     let missing = [
         ("remove", Missing::Remove),
         ("mean", Missing::Mean),
@@ -25,14 +27,23 @@ pub(super) fn read(root: &mut Section<'_>) -> Option<CleanSettings> {
     let missing = section.choice("missing", Missing::Remove, &missing);
     let labels = labels(&mut section);
     section.finish();
-    let settings = CleanSettings { blank, duplicates, alike, leaks, conflicts, missing, labels };
-    is_there.then_some(settings)
+    is_there.then_some(CleanSettings {
+        blank,
+        duplicates,
+        alike,
+        leaks,
+        conflicts,
+        outliers,
+        outlier_range,
+        missing,
+        labels,
+    })
 }
 
 /// The fields that are set and that only pictures can use.
 pub(super) fn for_pictures(clean: &CleanSettings) -> impl Iterator<Item = &'static str> {
     let blank = (clean.blank != Action::Keep).then_some("clean.blank");
-    let alike = (clean.alike != Alike::Off).then_some("clean.alike");
+    let alike = (clean.alike != Sought::Off).then_some("clean.alike");
     [blank, alike].into_iter().flatten()
 }
 

@@ -153,12 +153,29 @@ fn holes_of_a_table_are_filled_by_the_training_rows_or_their_rows_go() {
             (&report["test"]["accuracy"], &report["items"]["dead_lettered"]),
             (&json!(1.0), &json!(0))
         );
+        // A hole is filled in the same way when predictions are asked for, by the file of the model alone.
+        let model = report["model_file"].as_str().expect("there is a model");
+        let probability = |row: &str| {
+            world.write("row.txt", row);
+            let answer = world.planaria(&["predict", "--model", model, "--json", "row.txt"]);
+            answer.with(0).json()[0]["probabilities"].clone()
+        };
+        assert_eq!(probability("1.5,NA"), probability(&format!("1.5,{value}")), "{missing}");
+        assert!(
+            probability(",2").is_array(),
+            "{missing}: a column that had no hole is filled, too"
+        );
     }
     let world = World::with(&config("remove"));
     world.write("train.csv", rows(70));
     world.write("test.csv", rows(10));
     world.run(&["--exit", "--report", "report.json"]).end().with(0);
-    let cleaning = &world.json("report.json")["cleaning"];
+    let report = world.json("report.json");
+    let model = report["model_file"].as_str().expect("there is a model");
+    world.write("row.txt", "1.5,NA");
+    let refused = world.planaria(&["predict", "--model", model, "row.txt"]).with(1);
+    refused.says(&["number 2 is missing, and the model has nothing to fill it with"]);
+    let cleaning = &report["cleaning"];
     assert_eq!(cleaning["train"]["missing"], json!({ "found": 14, "removed": 14 }));
     assert_eq!((&cleaning["train"]["kept"], &cleaning["test"]["kept"]), (&json!(56), &json!(8)));
 }
@@ -239,4 +256,32 @@ fn a_quarantine_is_bounded_and_a_new_run_of_the_source_takes_its_place() {
     let second = folders();
     assert_eq!(second.len(), 1, "the one before is gone");
     assert_ne!(first, second);
+}
+
+#[test]
+fn rows_that_lie_far_out_are_told_with_their_column_and_set_aside_for_any_workers() {
+    let config = "[source]\nkind = \"csv\"\ntrain = \"train.csv\"\ntest = \"test.csv\"\nlabel = \"kind\"\n\
+                  [clean]\noutliers = \"remove\"\n[network]\ninput = [2]\n\
+                  layers = [{ kind = \"dense\", units = 2 }]\n[train]\nbatch = 10\n[baselines]\nmodels = []\n";
+    let world = World::with(&format!("{config}{CALM}"));
+    let rows = |count: usize| rows(count).replace("NA", "1");
+    world.write("train.csv", format!("{}1e9,up,3\n", rows(70)));
+    world.write("test.csv", format!("{}1,up,-400\n", rows(10)));
+    let run = |workers: &str| {
+        world.run(&["--exit", "--report", "report.json", "--workers", workers]).end().with(0);
+        world.json("report.json")
+    };
+    let (one, many) = (run("1"), run("3"));
+    assert_eq!(one["cleaning"], many["cleaning"]);
+    assert_eq!(one["weights_sha256"], many["weights_sha256"]);
+    let count = |split: &str| one["cleaning"][split]["outliers"].clone();
+    assert_eq!(count("train"), json!({ "found": 1, "removed": 1 }));
+    assert_eq!(
+        count("test"),
+        json!({ "found": 1, "removed": 0 }),
+        "it is measured on all the same"
+    );
+    let state = ["--set", "state.dir=state"];
+    let listed = world.planaria(&["quarantine", "list", "config.toml", state[0], state[1]]).with(0);
+    assert!(listed.out.contains("its `slope` is 1000000000, while half of"), "{}", listed.out);
 }

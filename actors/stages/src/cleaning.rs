@@ -5,11 +5,12 @@
 
 use crate::{kinds::StageKind, settings::PipelineSettings};
 use planaria_data::{
-    CleanError, CleanSettings, Cleaning, Source, SourceError, Split,
+    CleanError, CleanSettings, Cleaning, Codec, Source, SourceError, Split,
     clean::{
-        Cleaned, Fill, FillCount, Missing, Relabelled, SetAside, Survey, Verdicts,
-        fill::COLUMNS_AT_ONCE, labels::class_names, report::FilledColumn,
+        Cleaned, FarOut, Fences, Fill, FillCount, Missing, Relabelled, SetAside, Sought, Survey,
+        Verdicts, fill::COLUMNS_AT_ONCE, labels::class_names, report::FilledColumn,
     },
+    ranks::{Exact, Ranks},
 };
 use std::{
     sync::{
@@ -46,9 +47,16 @@ struct BeforeCleaning {
     /// Of the train and of the test split: the numbers of the items that are left.
     kept: Arc<[Vec<u32>; 2]>,
     cleaning: Cleaning,
+    /// By column what its missing numbers become; empty when rows with holes are set aside.
+    fill: Vec<Option<f32>>,
 }
 
 impl Opened {
+    /// By column what its missing numbers become; empty where nothing is filled.
+    pub(crate) fn fill(&self) -> &[Option<f32>] {
+        self.cleaned.as_ref().map_or(&[], |cleaned| &cleaned.fill)
+    }
+
     /// What the cleaning has found, where there was one.
     pub fn cleaning(&self) -> Option<&Cleaning> {
         self.cleaned.as_ref().map(|cleaned| &cleaned.cleaning)
@@ -125,33 +133,113 @@ fn clean(
         },
         Survey::merge,
     );
-    let verdicts = Verdicts::of(survey, settings, labels.as_ref())?;
+    let mut verdicts = Verdicts::of(survey, settings, labels.as_ref());
+    if settings.outliers != Sought::Off {
+        judge_outliers(&mut verdicts, &*source, settings, lookers);
+    }
+    let verdicts = verdicts.settled()?;
     let names =
         labels.as_ref().map_or_else(|| class_names(&*source), |labels| labels.names().to_vec());
     let mut cleaning = verdicts.report(&*source, &names);
     let kept = [Split::Train, Split::Test].map(|split| verdicts.kept(split));
     let rows: Vec<u64> = verdicts.holes().to_vec();
     drop(verdicts);
-    let columns: Vec<usize> = (0..rows.len()).filter(|column| rows[*column] > 0).collect();
-    let filled = fill(&*source, settings.missing, &columns, &kept[0], lookers)?;
+    let filled = fill(&*source, settings.missing, &rows, &kept[0], lookers)?;
     let name = |column: usize| source.feature_names().get(column).cloned();
     let column = |&(column, value): &(usize, f32)| FilledColumn {
         column: name(column).unwrap_or_else(|| column.to_string()),
         value,
         rows: rows[column],
     };
-    cleaning.filled = filled.iter().map(column).collect();
+    let has_holes = |(column, _): &&(usize, f32)| rows[*column] > 0;
+    cleaning.filled = filled.iter().filter(has_holes).map(column).collect();
+    let mut by_column = if filled.is_empty() { Vec::new() } else { vec![None; rows.len()] };
+    filled.iter().for_each(|(column, value)| by_column[*column] = Some(*value));
     let kept = Arc::new(kept);
     let cleaned = Cleaned::new(source.clone(), kept.clone(), labels, &filled);
-    let before = BeforeCleaning { raw: source, kept, cleaning };
+    let before = BeforeCleaning { raw: source, kept, cleaning, fill: by_column };
     Ok(Opened { source: Arc::new(cleaned), cleaned: Some(before) })
 }
 
-/// What fills the holes of the columns that have some.
+/// Finds the items that lie far out. Rows are read three times more: for their quartiles, and to be set beside them.
+fn judge_outliers(
+    verdicts: &mut Verdicts<'_>,
+    source: &dyn Source,
+    settings: &CleanSettings,
+    lookers: usize,
+) {
+    let range = settings.outlier_range;
+    let Codec::Floats { .. } = source.codec() else {
+        let fences = Fences::of(&verdicts.quartiles_of_pictures(), range);
+        let far = verdicts.far_pictures(&fences);
+        return verdicts.judge_outliers(settings, &fences, far);
+    };
+    let [train, test] = [Split::Train, Split::Test].map(|split| verdicts.kept(split));
+    let fences = Fences::of(&quartiles_of_rows(source, &train, lookers), range);
+    let both = [(Split::Train, &train), (Split::Test, &test)];
+    let far = both.map(|(split, kept)| {
+        in_parts(
+            lookers,
+            kept.len() as u64,
+            Vec::new,
+            |far, place| {
+                let index = kept[place as usize];
+                let row = row(source, split, index.into());
+                let beyond = fences.beyond(row.into_iter());
+                far.extend(beyond.map(|(place, number)| FarOut { split, index, place, number }));
+            },
+            |all, more| all.extend(more),
+        )
+    });
+    verdicts.judge_outliers(settings, &fences, far.concat());
+}
+
+/// The quartiles of the numbers of each place over the training rows that stay.
+fn quartiles_of_rows(source: &dyn Source, train: &[u32], lookers: usize) -> Vec<Exact> {
+    let (h, w, c) = source.shape();
+    let mut all = Vec::new();
+    for first in (0..h * w * c).step_by(COLUMNS_AT_ONCE) {
+        let places = COLUMNS_AT_ONCE.min(h * w * c - first);
+        let part = (source, train, first, lookers);
+        let ranks = pass(part, &vec![Ranks::default(); places], Ranks::add, Ranks::merge);
+        let exact: Vec<Exact> = ranks.iter().map(Ranks::quartiles).collect();
+        all.extend(pass(part, &exact, Exact::add, Exact::merge));
+    }
+    all
+}
+
+/// Counts the numbers of training rows, from place `first` on, each into the counter of its place.
+fn pass<T: Clone + Send + Sync>(
+    (source, train, first, lookers): (&dyn Source, &[u32], usize, usize),
+    counters: &[T],
+    add: fn(&mut T, f32),
+    merge: fn(&mut T, &T),
+) -> Vec<T> {
+    in_parts(
+        lookers,
+        train.len() as u64,
+        || counters.to_vec(),
+        |counters, item| {
+            let row = row(source, Split::Train, train[item as usize].into());
+            let both = counters.iter_mut().zip(row.iter().skip(first));
+            both.for_each(|(counter, number)| add(counter, *number));
+        },
+        |all: &mut Vec<T>, more| all.iter_mut().zip(&more).for_each(|(all, more)| merge(all, more)),
+    )
+}
+
+/// The numbers of a row; none of one that could be read a moment ago and cannot now: who uses it will say so.
+fn row(source: &dyn Source, split: Split, index: u64) -> Vec<f32> {
+    let Ok(raw) = source.read(split, index) else { return Vec::new() };
+    raw.bytes.as_chunks().0.iter().map(|&four| f32::from_le_bytes(four)).collect()
+}
+
+/// What fills holes, of every column: those that have none here may have some when predictions are asked for. `rows` has by
+/// column the rows without its number.
 fn fill(
     source: &dyn Source,
     missing: Missing,
-    columns: &[usize],
+    rows: &[u64],
     train: &[u32],
     lookers: usize,
 ) -> Result<Vec<(usize, f32)>, CleanError> {
@@ -159,6 +247,7 @@ fn fill(
     if missing == Missing::Remove {
         return Ok(filled);
     }
+    let columns: Vec<usize> = (0..rows.len()).collect();
     for columns in columns.chunks(COLUMNS_AT_ONCE) {
         let mut count = FillCount::new(missing, columns);
         // Two passes at most: no figure asks for a third.
@@ -170,7 +259,7 @@ fn fill(
                 |count, place| count_row(source, train[place as usize].into(), count),
                 FillCount::merge,
             );
-            match counted.finish(source.feature_names())? {
+            match counted.finish(source.feature_names(), |column| rows[column] > 0)? {
                 Fill::Again(next) => count = next,
                 Fill::Found(found) => {
                     filled.extend(found);
@@ -183,12 +272,8 @@ fn fill(
 }
 
 fn count_row(source: &dyn Source, index: u64, count: &mut FillCount) {
-    // What could be read a moment ago and cannot now is left out: who uses it will say so.
-    let Ok(raw) = source.read(Split::Train, index) else { return };
     let (_, _, width) = source.shape();
-    let numbers = raw.bytes.as_chunks().0.iter().map(|&four| f32::from_le_bytes(four));
-    let numbers: Vec<f32> = numbers.collect();
-    numbers.chunks_exact(width).for_each(|row| count.add(row));
+    row(source, Split::Train, index).chunks_exact(width).for_each(|row| count.add(row));
 }
 
 /// Lets threads look at `0..items`, each into a part of its own, and joins the parts.

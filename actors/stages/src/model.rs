@@ -39,6 +39,9 @@ pub struct Preprocessing {
     pub invert: Invert,
     /// How the picture is brought to the input's size.
     pub fit: Fit,
+    /// By feature what a missing number becomes, as `clean.missing` found it in the training rows; empty when nothing is filled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fill: Vec<Option<f32>>,
 }
 
 impl Preprocessing {
@@ -173,7 +176,7 @@ impl Model {
     fn decode(&self, bytes: &[u8]) -> Result<Values, String> {
         let (h, w, c) = image_shape(&self.network);
         if let Shape::Features(d) = self.network.input() {
-            return Numbers::of_text(bytes, d).map(Values::Numbers);
+            return Numbers::of_text(bytes, d, &self.preprocessing.fill).map(Values::Numbers);
         }
         let pixels = Codec::Image.decode(bytes, &self.limits).map_err(|error| error.to_string())?;
         let Preprocessing { invert, fit, .. } = self.preprocessing;
@@ -186,7 +189,7 @@ impl Model {
         mut metadata: BTreeMap<String, String>,
     ) -> Result<Vec<u8>, ModelError> {
         let preprocessing =
-            serde_json::to_string(&self.preprocessing).expect("four plain fields always serialise");
+            serde_json::to_string(&self.preprocessing).expect("plain fields always serialise");
         metadata.insert(PREPROCESSING.to_owned(), preprocessing);
         metadata.insert(LOSS.to_owned(), self.loss.name().to_owned());
         if !self.class_names.is_empty() {
@@ -353,6 +356,13 @@ fn preprocessing(
         serde_json::from_str(text).map_err(|error| error.to_string())?;
     let (_, _, channels) = image_shape(network);
     preprocessing.normalise().check(channels).map_err(|error| error.to_string())?;
+    let fill = &preprocessing.fill;
+    if !fill.is_empty() && fill.len() != channels {
+        return Err(format!("{} numbers to fill {channels} features with", fill.len()));
+    }
+    if fill.iter().flatten().any(|number| !number.is_finite()) {
+        return Err("a number to fill with is not finite".into());
+    }
     Ok(preprocessing)
 }
 

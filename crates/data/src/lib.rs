@@ -12,6 +12,7 @@ pub mod codec;
 pub mod encode;
 pub mod normalise;
 pub mod moments;
+pub mod ranks;
 pub mod augmentation;
 pub mod fit;
 pub mod grid;

@@ -34,26 +34,25 @@ impl Numbers {
 
 impl Numbers {
     /// Reads a row of `d` numbers as a person writes it: separated by commas, semicolons, tabs or spaces, with or without
-    /// brackets around them.
+    /// brackets around them. What is missing (nothing between two commas, `NA`, `N/A`, `null`, `?`) becomes the number of
+    /// `fill` in its place.
     ///
     /// # Errors
-    /// What is wrong, in words: no text, a word that is no finite number, more or fewer numbers.
-    pub fn of_text(bytes: &[u8], d: usize) -> Result<Numbers, String> {
+    /// What is wrong, in words: no text, a word that is no finite number, more or fewer numbers, a hole that nothing fills.
+    pub fn of_text(bytes: &[u8], d: usize, fill: &[Option<f32>]) -> Result<Numbers, String> {
         let text = std::str::from_utf8(bytes).map_err(|_| format!("not a row of {d} numbers"))?;
-        let text = text.trim().trim_start_matches('[').trim_end_matches(']');
-        let is_between = |c: char| matches!(c, ',' | ';') || c.is_whitespace();
-        let words = text.split(is_between).filter(|word| !word.is_empty());
+        let text = text.trim().trim_start_matches('[').trim_end_matches(']').trim();
         let mut data = Vec::new();
-        for (index, word) in words.enumerate() {
-            match word.parse::<f32>() {
-                Ok(number) if number.is_finite() && index < d => data.push(number),
-                Ok(number) if number.is_finite() => {
+        let mut fields = text.split([',', ';']).peekable();
+        while let Some(field) = fields.next() {
+            let is_end = fields.peek().is_none() && (text.is_empty() || data.len() == d);
+            let hole = (field.trim().is_empty() && !is_end).then_some("");
+            for word in field.split_whitespace().chain(hole) {
+                if data.len() == d {
                     return Err(format!("more than the {d} numbers that the model takes"));
                 }
-                _ => {
-                    let word: String = word.chars().take(40).collect();
-                    return Err(format!("number {} is {word:?}: it must be finite", index + 1));
-                }
+                let filled = fill.get(data.len()).copied().flatten();
+                data.push(finite(word, data.len() + 1, filled)?);
             }
         }
         match data.len() {
@@ -61,6 +60,26 @@ impl Numbers {
             found => Err(format!("{found} numbers where the model takes {d}")),
         }
     }
+}
+
+/// A word as a number, or what a missing one becomes.
+fn finite(word: &str, place: usize, fill: Option<f32>) -> Result<f32, String> {
+    let parsed = word.parse::<f32>();
+    if parsed.as_ref().is_ok_and(|number| number.is_nan()) || is_missing(word.as_bytes()) {
+        let told =
+            || format!("number {place} is missing, and the model has nothing to fill it with");
+        return fill.ok_or_else(told);
+    }
+    parsed.ok().filter(|number| number.is_finite()).ok_or_else(|| {
+        let word: String = word.chars().take(40).collect();
+        format!("number {place} is {word:?}: it must be finite")
+    })
+}
+
+/// What stands in a table where there is no number.
+pub(crate) fn is_missing(text: &[u8]) -> bool {
+    let missing: [&[u8]; 5] = [b"", b"NA", b"N/A", b"null", b"?"];
+    missing.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 impl Values {
@@ -91,9 +110,11 @@ mod tests {
 
     #[test]
     fn a_row_is_read_as_a_person_writes_it_and_every_other_text_is_told_what_is_wrong() {
-        let row = |text: &str| Numbers::of_text(text.as_bytes(), 3);
+        let row = |text: &str| Numbers::of_text(text.as_bytes(), 3, &[]);
         let expected = Ok(Numbers::new((1, 1, 3), vec![1.0, -2.5, 3e2]));
-        for text in ["1,-2.5,3e2", "[1, -2.5, 300]\n", "1;-2.5;300", " 1\t-2.5 300.0 "] {
+        for text in
+            ["1,-2.5,3e2", "[1, -2.5, 300]\n", "1;-2.5;300", " 1\t-2.5 300.0 ", "1,-2.5 300,"]
+        {
             assert_eq!(row(text), expected, "{text:?}");
         }
         let refused = |text: &str| row(text).unwrap_err();
@@ -101,6 +122,22 @@ mod tests {
         assert_eq!(refused("1,2,3,4"), "more than the 3 numbers that the model takes");
         assert_eq!(refused("1,x,3"), "number 2 is \"x\": it must be finite");
         assert!(refused("1,inf,3").contains("number 2 is"));
-        assert!(Numbers::of_text(&[0xff, 0xfe], 3).is_err());
+        assert_eq!(refused(""), "0 numbers where the model takes 3");
+        assert!(Numbers::of_text(&[0xff, 0xfe], 3, &[]).is_err());
+    }
+
+    #[test]
+    fn what_is_missing_becomes_what_the_model_says_or_is_told() {
+        let fill = [Some(7.5), None, Some(-1.0)];
+        let row = |text: &str| Numbers::of_text(text.as_bytes(), 3, &fill).map(|row| row.data);
+        for text in [",2,", "NA, 2, null", "? 2 N/A", "[null,2,na]", ";2;-1"] {
+            assert_eq!(row(text), Ok(vec![7.5, 2.0, -1.0]), "{text:?}");
+        }
+        let told = Err::<Vec<f32>, _>(
+            "number 2 is missing, and the model has nothing to fill it with".to_owned(),
+        );
+        assert_eq!(row("1,,3"), told);
+        assert_eq!(row("1,nan,3"), told);
+        assert_eq!(row(",,,"), told);
     }
 }

@@ -265,6 +265,7 @@ impl Evaluation {
                 deviation: settings.normalise.deviation.clone(),
                 invert: settings.predict.invert,
                 fit: settings.predict.fit,
+                fill: self.plan.opened.fill().to_vec(),
             },
             class_names: self.plan.source.class_names().to_vec(),
             limits: settings.limits,

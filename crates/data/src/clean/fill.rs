@@ -5,6 +5,7 @@
 //! of all numbers, the second the lower halves of those in the middle. Memory does not grow with the rows.
 
 use super::{CleanError, Missing};
+use crate::ranks::{Exact, Ranks, number, ordered};
 use std::collections::BTreeMap;
 
 /// Different numbers of a column that are counted for the most frequent one.
@@ -30,21 +31,9 @@ pub enum Fill {
 enum Count {
     Mean(ExactSum),
     Frequent(BTreeMap<u32, u64>),
-    Upper(Vec<u32>),
-    Lower(Lower),
+    Upper(Ranks),
+    Lower(Exact),
 }
-
-/// The numbers whose upper halves are those of the two in the middle.
-#[derive(Clone, Debug)]
-struct Lower {
-    /// The upper half, and how many of its numbers lie before the one that is looked for.
-    middles: [(u16, u64); 2],
-    /// By lower half: how many.
-    counts: [Vec<u32>; 2],
-}
-
-/// All values of 16 bits.
-const HALVES: usize = 1 << 16;
 
 impl FillCount {
     /// Nothing counted yet of these columns; nothing at all where rows with holes are set aside.
@@ -53,7 +42,7 @@ impl FillCount {
             let count = match missing {
                 Missing::Remove => return None,
                 Missing::Mean => Count::Mean(ExactSum::default()),
-                Missing::Median => Count::Upper(vec![0; HALVES]),
+                Missing::Median => Count::Upper(Ranks::default()),
                 Missing::MostFrequent => Count::Frequent(BTreeMap::new()),
             };
             Some((column, count))
@@ -79,8 +68,8 @@ impl FillCount {
                         *values.entry(ordered(number)).or_default() += 1;
                     }
                 }
-                Count::Upper(counts) => counts[(ordered(number) >> 16) as usize] += 1,
-                Count::Lower(lower) => lower.add(ordered(number)),
+                Count::Upper(ranks) => ranks.add(number),
+                Count::Lower(exact) => exact.add(number),
             }
         }
     }
@@ -95,50 +84,60 @@ impl FillCount {
                         *values.entry(value).or_default() += more;
                     }
                 }
-                (Count::Upper(counts), Count::Upper(others)) => add_all(counts, &others),
-                (Count::Lower(lower), Count::Lower(others)) => {
-                    for (counts, others) in lower.counts.iter_mut().zip(&others.counts) {
-                        add_all(counts, others);
-                    }
-                }
+                (Count::Upper(ranks), Count::Upper(others)) => ranks.merge(&others),
+                (Count::Lower(exact), Count::Lower(others)) => exact.merge(&others),
                 _ => unreachable!("all workers count the same in a pass"),
             }
         }
     }
 
-    /// What comes of the pass. `names` are those of all columns; without them they go by their numbers.
+    /// What comes of the pass. `names` are those of all columns; without them they go by their numbers. A column that no
+    /// figure can be found of is left out, unless it `has_holes`.
     ///
     /// # Errors
     /// [`CleanError::EmptyColumn`], [`CleanError::TooManyValues`].
-    pub fn finish(self, names: &[String]) -> Result<Fill, CleanError> {
+    pub fn finish(
+        self,
+        names: &[String],
+        has_holes: impl Fn(usize) -> bool,
+    ) -> Result<Fill, CleanError> {
         let name = |column: usize| names.get(column).cloned().unwrap_or_else(|| column.to_string());
         let (mut found, mut again) = (Vec::new(), Vec::new());
         for (column, count) in self.0 {
             let number = match count {
                 Count::Mean(sum) => sum.mean(),
                 Count::Frequent(values) if values.len() > VALUES_MAX => {
+                    if !has_holes(column) {
+                        continue;
+                    }
                     let (column, limit) = (name(column), VALUES_MAX);
                     return Err(CleanError::TooManyValues { column, limit });
                 }
                 Count::Frequent(values) => most_frequent(&values),
-                Count::Upper(counts) => match Lower::within(&counts) {
-                    None => None,
-                    Some(lower) => {
-                        again.push((column, Count::Lower(lower)));
+                Count::Upper(ranks) => match ranks.count() {
+                    0 => None,
+                    // The two in the middle, which may be one.
+                    all => {
+                        let middles = ranks.exact(&[(all - 1) / 2, all / 2]);
+                        again.push((column, Count::Lower(middles)));
                         continue;
                     }
                 },
-                Count::Lower(lower) => Some(lower.median()),
+                Count::Lower(exact) => {
+                    let middles: Option<Vec<f32>> = exact.numbers().into_iter().collect();
+                    middles.map(|two| (two.into_iter().map(f64::from).sum::<f64>() / 2.0) as f32)
+                }
             };
-            let empty = || CleanError::EmptyColumn { column: name(column) };
-            found.push((column, number.ok_or_else(empty)?));
+            match number {
+                Some(number) => found.push((column, number)),
+                None if has_holes(column) => {
+                    return Err(CleanError::EmptyColumn { column: name(column) });
+                }
+                None => {}
+            }
         }
         Ok(if again.is_empty() { Fill::Found(found) } else { Fill::Again(FillCount(again)) })
     }
-}
-
-fn add_all(counts: &mut [u32], others: &[u32]) {
-    counts.iter_mut().zip(others).for_each(|(count, other)| *count += other);
 }
 
 /// The most frequent number, the least of several.
@@ -152,63 +151,9 @@ fn most_frequent(values: &BTreeMap<u32, u64>) -> Option<f32> {
     most.map(|(value, _)| number(value))
 }
 
-/// Bits that are ordered as the numbers are; both zeros are one.
-fn ordered(number: f32) -> u32 {
-    let bits = (number + 0.0).to_bits();
-    if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }
-}
-
-/// The number with these ordered bits.
-fn number(ordered: u32) -> f32 {
-    f32::from_bits(if ordered >> 31 == 1 { ordered & !(1 << 31) } else { !ordered })
-}
-
-impl Lower {
-    /// Where the two numbers in the middle lie, which may be one; none without any number.
-    fn within(counts: &[u32]) -> Option<Lower> {
-        let all: u64 = counts.iter().map(|&count| u64::from(count)).sum();
-        let last = all.checked_sub(1)?;
-        let middle = |rank: u64| {
-            let (half, before) = at_rank(counts, rank);
-            (half as u16, rank - before)
-        };
-        let middles = [middle(last / 2), middle(all / 2)];
-        Some(Lower { middles, counts: [vec![0; HALVES], vec![0; HALVES]] })
-    }
-
-    fn add(&mut self, ordered: u32) {
-        for ((half, _), counts) in self.middles.iter().zip(&mut self.counts) {
-            if ordered >> 16 == u32::from(*half) {
-                counts[(ordered & 0xffff) as usize] += 1;
-            }
-        }
-    }
-
-    fn median(&self) -> f32 {
-        let both = self.middles.iter().zip(&self.counts);
-        let numbers = both.map(|((half, rank), counts)| {
-            let (low, _) = at_rank(counts, *rank);
-            f64::from(number(u32::from(*half) << 16 | low as u32))
-        });
-        (numbers.sum::<f64>() / 2.0) as f32
-    }
-}
-
-/// The place of the count in which the number of this rank lies, and how many lie in the places before.
-fn at_rank(counts: &[u32], rank: u64) -> (usize, u64) {
-    let mut before = 0;
-    for (place, &count) in counts.iter().enumerate() {
-        if rank < before + u64::from(count) {
-            return (place, before);
-        }
-        before += u64::from(count);
-    }
-    (counts.len() - 1, before)
-}
-
 /// A sum of numbers without rounding: by exponent the sum of the whole numbers before it. Room for 2^39 numbers.
 #[derive(Clone, Debug)]
-struct ExactSum {
+pub(crate) struct ExactSum {
     by_exponent: Vec<i64>,
     count: u64,
 }
@@ -220,7 +165,7 @@ impl Default for ExactSum {
 }
 
 impl ExactSum {
-    fn add(&mut self, number: f32) {
+    pub(crate) fn add(&mut self, number: f32) {
         let bits = number.to_bits();
         let (exponent, fraction) = ((bits >> 23 & 0xff) as usize, i64::from(bits & 0x7f_ffff));
         // Numbers without a leading one have the exponent of the least that have one.
@@ -230,14 +175,14 @@ impl ExactSum {
         self.count += 1;
     }
 
-    fn merge(&mut self, other: &ExactSum) {
+    pub(crate) fn merge(&mut self, other: &ExactSum) {
         self.count += other.count;
         let both = self.by_exponent.iter_mut().zip(&other.by_exponent);
         both.for_each(|(sum, other)| *sum += other);
     }
 
     /// The mean; rounded, always in the same way.
-    fn mean(&self) -> Option<f32> {
+    pub(crate) fn mean(&self) -> Option<f32> {
         // 2 to the power of `exponent - 150`: the least of a number's 24 bits.
         let unit = |exponent: usize| f64::from_bits((exponent as u64 + 1023 - 150) << 52);
         let parts = self.by_exponent.iter().enumerate().rev();
@@ -263,7 +208,7 @@ mod tests {
             };
             let (first, mut second) = (counted(parts.0), counted(parts.1));
             second.merge(first);
-            match second.finish(&[]) {
+            match second.finish(&[], |_| true) {
                 Ok(Fill::Again(next)) => count = next,
                 Ok(Fill::Found(found)) => return found.first().map(|(_, number)| *number),
                 Err(CleanError::EmptyColumn { column }) if column == "1" => return None,

@@ -6,6 +6,7 @@
 
 pub mod settings;
 pub mod survey;
+pub mod outliers;
 pub mod verdicts;
 pub mod fill;
 pub mod labels;
@@ -15,12 +16,13 @@ pub mod report;
 pub use cleaned::Cleaned;
 pub use fill::{Fill, FillCount};
 pub use labels::Relabelled;
+pub use outliers::{FarOut, Fences};
 pub use report::{Cleaning, CleaningCounts, Count, SetAside, SplitCleaning};
-pub use settings::{Action, Alike, CleanSettings, Missing};
+pub use settings::{Action, CleanSettings, Missing, Sought};
 pub use survey::Survey;
 pub use verdicts::{Reason, Verdicts};
 
-/// Items of a split that can be cleaned: each takes 32 bytes while they are looked at.
+/// Items of a split that can be cleaned: each takes 40 bytes while they are looked at.
 pub const ITEMS_MAX: u64 = 20_000_000;
 
 /// Why a source cannot be cleaned as it is wanted.

@@ -53,6 +53,8 @@ pub struct SplitCleaning {
     pub alike_leaks: Count,
     /// That look like one of the split with a lower number.
     pub alike: Count,
+    /// That lie far out.
+    pub outliers: Count,
 }
 
 impl SplitCleaning {
@@ -67,6 +69,7 @@ impl SplitCleaning {
             Reason::Duplicate => self.duplicates,
             Reason::AlikeLeak => self.alike_leaks,
             Reason::Alike => self.alike,
+            Reason::Outlier => self.outliers,
         }
     }
 
@@ -80,6 +83,7 @@ impl SplitCleaning {
             Reason::Duplicate => &mut self.duplicates,
             Reason::AlikeLeak => &mut self.alike_leaks,
             Reason::Alike => &mut self.alike,
+            Reason::Outlier => &mut self.outliers,
         }
     }
 }

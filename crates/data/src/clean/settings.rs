@@ -4,18 +4,22 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What is done about each kind of bad item. Items that cannot be used at all are always set aside.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct CleanSettings {
     /// Pictures of one colour.
     pub blank: Action,
     /// Items of one split that are equal, but for the one with the lowest number.
     pub duplicates: Action,
     /// Pictures that only look the same, likewise.
-    pub alike: Alike,
+    pub alike: Sought,
     /// Training items that are test items too.
     pub leaks: Action,
     /// Equal items of one split with different labels.
     pub conflicts: Action,
+    /// Items that lie far out.
+    pub outliers: Sought,
+    /// How far: so many times the distance between the quartiles, outwards from them.
+    pub outlier_range: f64,
     /// Rows of a table with missing numbers.
     pub missing: Missing,
     /// By a class's name the name that it gets; classes of one name become one. Others keep theirs.
@@ -28,9 +32,11 @@ impl Default for CleanSettings {
         CleanSettings {
             blank: Action::Keep,
             duplicates: Action::Keep,
-            alike: Alike::Off,
+            alike: Sought::Off,
             leaks: Action::Keep,
             conflicts: Action::Keep,
+            outliers: Sought::Off,
+            outlier_range: 3.0,
             missing: Missing::Remove,
             labels: BTreeMap::new(),
         }
@@ -47,10 +53,10 @@ pub enum Action {
     Remove,
 }
 
-/// What is done about pictures that look the same.
+/// What is done about items that are looked for only on request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Alike {
+pub enum Sought {
     /// They are not looked for.
     Off,
     /// They are counted, and used.

@@ -1,6 +1,9 @@
 //! One look at every item: can it be used, is it blank, has it holes, what is it equal to.
 
-use super::{Alike, CleanError, CleanSettings, ITEMS_MAX};
+use super::{
+    CleanError, CleanSettings, ITEMS_MAX, Sought,
+    outliers::{self, PICTURE_FIGURES},
+};
 use crate::{
     Codec, Decoder, Limits, Pixels, RawItem, Source, SourceError, Split, conform,
     inspect::look::{self, Look},
@@ -16,7 +19,7 @@ const CAUSES_MAX: usize = 10_000;
 /// A file that cannot be read is tried so often: a disk or a store far away may fail once.
 const READS_MAX: u32 = 3;
 
-/// What is remembered of an item: 32 bytes.
+/// What is remembered of an item: 40 bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Noted {
     /// The first half of the BLAKE3 hash of its shape and values: equal for equal items, and for no others.
@@ -29,6 +32,8 @@ pub(super) struct Noted {
     /// Its class in the source.
     pub(super) label: u8,
     pub(super) state: State,
+    /// Of a picture its brightness and contrast.
+    pub(super) figures: [f32; 2],
 }
 
 /// What an item is good for.
@@ -43,8 +48,14 @@ pub(super) enum State {
     Sound,
 }
 
-/// An item's content, its label, what it is good for, and how it looks.
-type Seen = ([u8; 16], u8, State, Option<Box<Look>>);
+/// What is seen of an item.
+struct Seen {
+    content: [u8; 16],
+    label: u8,
+    state: State,
+    look: Option<Box<Look>>,
+    figures: [f32; 2],
+}
 
 /// All that has been seen so far, by one worker or by all.
 pub struct Survey<'a> {
@@ -69,7 +80,7 @@ impl<'a> Survey<'a> {
         Survey {
             source,
             limits,
-            needs_looks: settings.alike != Alike::Off && columns == 0,
+            needs_looks: settings.alike != Sought::Off && columns == 0,
             decoder: Decoder::default(),
             noted: Vec::new(),
             causes: BTreeMap::new(),
@@ -91,17 +102,16 @@ impl<'a> Survey<'a> {
     /// When its number is not below [`ITEMS_MAX`].
     pub fn look(&mut self, split: Split, index: u64) {
         assert!(index < ITEMS_MAX, "the number of items is checked before");
-        let (content, label, state, look) = match self.seen(split, index) {
-            Ok(seen) => seen,
-            Err(cause) => {
-                self.causes.insert((split, index), cause);
-                if self.causes.len() > CAUSES_MAX {
-                    self.causes.pop_last();
-                }
-                ([0; 16], 0, State::Unreadable, None)
+        let seen = self.seen(split, index).unwrap_or_else(|cause| {
+            self.causes.insert((split, index), cause);
+            if self.causes.len() > CAUSES_MAX {
+                self.causes.pop_last();
             }
-        };
-        self.noted.push(Noted { content, look, index: index as u32, split, label, state });
+            let (content, figures) = ([0; 16], [0.0; 2]);
+            Seen { content, label: 0, state: State::Unreadable, look: None, figures }
+        });
+        let Seen { content, label, state, look, figures } = seen;
+        self.noted.push(Noted { content, look, index: index as u32, split, label, state, figures });
     }
 
     fn seen(&mut self, split: Split, index: u64) -> Result<Seen, String> {
@@ -114,11 +124,10 @@ impl<'a> Survey<'a> {
         let first = &pixels.data[..pixels.c];
         let is_blank = pixels.data.chunks_exact(pixels.c).all(|pixel| pixel == first);
         let state = if is_blank { State::Blank } else { State::Sound };
-        if self.needs_looks {
-            let look = Look::at((split, index, label), &pixels);
-            return Ok((look.content, label, state, Some(Box::new(look))));
-        }
-        Ok((look::content(&pixels), label, state, None))
+        let figures = outliers::of_picture(&pixels);
+        let look = self.needs_looks.then(|| Box::new(Look::at((split, index, label), &pixels)));
+        let content = look.as_ref().map_or_else(|| look::content(&pixels), |look| look.content);
+        Ok(Seen { content, label, state, look, figures })
     }
 
     fn pixels(&mut self, raw: &RawItem) -> Result<Pixels, String> {
@@ -160,7 +169,20 @@ impl<'a> Survey<'a> {
         let hash = hasher.finalize();
         let content = std::array::from_fn(|at| hash.as_bytes()[at]);
         let state = if has_holes { State::Holes } else { State::Sound };
-        Ok((content, raw.label, state, None))
+        Ok(Seen { content, label: raw.label, state, look: None, figures: [0.0; 2] })
+    }
+
+    /// What the numbers are called that may be far out.
+    pub(super) fn figure_names(&self) -> Vec<String> {
+        match self.source.codec() {
+            Codec::Floats { .. } => {
+                let names = self.source.feature_names().iter();
+                names.map(|name| format!("`{name}`")).collect()
+            }
+            Codec::Grey8 { .. } | Codec::Raw8 { .. } | Codec::Image => {
+                PICTURE_FIGURES.map(str::to_owned).into()
+            }
+        }
     }
 
     /// Joins what two workers have seen of the same source; each item has been looked at by one of them.

@@ -1,7 +1,9 @@
 //! Sources by hand: which of their items stay.
 
 use super::*;
-use crate::{Codec, Limits, RawItem, Source, SourceError, Split, inspect::card::SplitName};
+use crate::{
+    Codec, Limits, RawItem, Source, SourceError, Split, inspect::card::SplitName, ranks::Ranks,
+};
 use planaria_random::{Purpose, Stream};
 use std::sync::Arc;
 
@@ -44,7 +46,13 @@ impl Hand {
         }
         let mut whole = surveys.pop().expect("there is one");
         surveys.into_iter().for_each(|survey| whole.merge(survey));
-        Verdicts::of(whole, settings, labels.as_ref())
+        let mut verdicts = Verdicts::of(whole, settings, labels.as_ref());
+        if settings.outliers != Sought::Off {
+            let fences = Fences::of(&verdicts.quartiles_of_pictures(), settings.outlier_range);
+            let far = verdicts.far_pictures(&fences);
+            verdicts.judge_outliers(settings, &fences, far);
+        }
+        verdicts.settled()
     }
 
     fn kept(&self, settings: &CleanSettings) -> [Vec<u32>; 2] {
@@ -188,12 +196,12 @@ fn a_picture_that_only_looks_like_another_goes_when_that_is_asked_for() {
     let hand = Hand::pictures(train, vec![(0, picture(5)), (1, darker_of(7))]);
     let settings = |alike, leaks| CleanSettings { alike, leaks, ..CleanSettings::default() };
     let all = [vec![0, 1, 2, 3], vec![0, 1]];
-    assert_eq!(hand.kept(&settings(Alike::Off, Action::Remove)), all);
-    assert_eq!(hand.kept(&settings(Alike::Keep, Action::Remove)), all);
-    let counts = hand.counts(&settings(Alike::Keep, Action::Keep)).train;
+    assert_eq!(hand.kept(&settings(Sought::Off, Action::Remove)), all);
+    assert_eq!(hand.kept(&settings(Sought::Keep, Action::Remove)), all);
+    let counts = hand.counts(&settings(Sought::Keep, Action::Keep)).train;
     assert_eq!((counts.alike.found, counts.alike_leaks.found), (1, 1));
-    assert_eq!(hand.kept(&settings(Alike::Remove, Action::Keep)), [vec![0, 2, 3], vec![0, 1]]);
-    assert_eq!(hand.kept(&settings(Alike::Remove, Action::Remove)), [vec![0, 2], vec![0, 1]]);
+    assert_eq!(hand.kept(&settings(Sought::Remove, Action::Keep)), [vec![0, 2, 3], vec![0, 1]]);
+    assert_eq!(hand.kept(&settings(Sought::Remove, Action::Remove)), [vec![0, 2], vec![0, 1]]);
 }
 
 fn darker_of(number: u64) -> Vec<u8> {
@@ -269,4 +277,45 @@ fn classes_of_one_name_become_one_and_their_labels_no_longer_conflict() {
     let unknown = [("7".to_owned(), "x".to_owned())].into();
     let refused = Relabelled::new(&hand, &unknown).expect_err("there is no such class").to_string();
     assert_eq!(refused, "`clean.labels`: no class is called `7`: there are 0, 1");
+}
+
+#[test]
+fn training_pictures_that_lie_far_out_go_when_that_is_asked_for_and_test_pictures_are_only_counted()
+{
+    let bright = |by: u8| (0, picture(1).iter().map(|&byte| byte / 4 + by).collect::<Vec<u8>>());
+    let mut train: Vec<_> = (100..120).map(bright).collect();
+    train.insert(7, bright(190));
+    let hand = Hand::pictures(train, vec![bright(105), bright(10)]);
+    let settings = |outliers| CleanSettings { outliers, ..CleanSettings::default() };
+    let counts = hand.counts(&settings(Sought::Keep));
+    let found = |found, removed| Count { found, removed };
+    assert_eq!((counts.train.outliers, counts.test.outliers), (found(1, 0), found(1, 0)));
+    let [train, test] = hand.kept(&settings(Sought::Remove));
+    assert_eq!((train.len(), train.contains(&7), test), (20, false, vec![0, 1]));
+    let told =
+        hand.judged(&settings(Sought::Remove), 2).expect("something stays").report(&hand, &[]);
+    let [far] = &told.set_aside[..] else { panic!("{:?}", told.set_aside) };
+    assert_eq!((far.index, far.reason), (7, Reason::Outlier));
+    assert!(far.cause.starts_with("its brightness is 2"), "{}", far.cause);
+    let wide = CleanSettings { outlier_range: 50.0, ..settings(Sought::Remove) };
+    assert_eq!(hand.counts(&wide).train.outliers, Count::default());
+}
+
+#[test]
+fn numbers_far_beyond_the_quartiles_are_told_and_where_all_are_equal_none_is() {
+    let column = |number: &dyn Fn(u16) -> f32| {
+        let mut ranks = Ranks::default();
+        (0..101).for_each(|row| ranks.add(number(row)));
+        let mut quartiles = ranks.quartiles();
+        (0..101).for_each(|row| quartiles.add(number(row)));
+        quartiles
+    };
+    let quartiles = [column(&|row| f32::from(row)), column(&|_| 7.0)];
+    let fences = Fences::of(&quartiles, 3.0);
+    let beyond = |row: [f32; 2]| fences.beyond(row.into_iter());
+    assert_eq!(beyond([50.0, 1e9]), None, "quartiles are equal: nothing is said");
+    assert_eq!(beyond([f32::NAN, 7.0]), None);
+    assert_eq!(beyond([225.5, 7.0]), Some((0, 225.5)));
+    assert_eq!(beyond([-140.0, 7.0]), Some((0, -140.0)));
+    assert_eq!(beyond([225.0, 7.0]), None, "75 and three times 50");
 }

@@ -4,7 +4,8 @@
 //! set aside for a training item: what is measured on stays what everybody measures on, and the training item goes.
 
 use super::{
-    Action, Alike, CleanError, CleanSettings, Missing, Relabelled, Survey,
+    Action, CleanError, CleanSettings, FarOut, Fences, Missing, Relabelled, Sought, Survey,
+    outliers::PICTURE_FIGURES,
     report::{ClassBalance, Cleaning, CleaningCounts, SetAside},
     survey::{Noted, State},
 };
@@ -14,6 +15,7 @@ use crate::{
         card::SplitName,
         twins::{Alikes, Shade},
     },
+    ranks::{Exact, Ranks},
 };
 use serde::{Deserialize, Serialize};
 
@@ -37,11 +39,13 @@ pub enum Reason {
     AlikeLeak,
     /// It looks like one of the split with a lower number.
     Alike,
+    /// It lies far out.
+    Outlier,
 }
 
 impl Reason {
     /// All of them, in their order.
-    pub const ALL: [Reason; 8] = [
+    pub const ALL: [Reason; 9] = [
         Reason::Unreadable,
         Reason::Missing,
         Reason::Blank,
@@ -50,6 +54,7 @@ impl Reason {
         Reason::Duplicate,
         Reason::AlikeLeak,
         Reason::Alike,
+        Reason::Outlier,
     ];
 
     /// What items of it are, in words for a person.
@@ -63,6 +68,7 @@ impl Reason {
             Reason::Duplicate => "duplicates",
             Reason::AlikeLeak => "like a test item",
             Reason::Alike => "alike",
+            Reason::Outlier => "far out",
         }
     }
 }
@@ -89,15 +95,12 @@ pub struct Verdicts<'a> {
 const LISTED_MAX: usize = 10_000;
 
 impl<'a> Verdicts<'a> {
-    /// Judges every item of a survey that is complete.
-    ///
-    /// # Errors
-    /// [`CleanError::NothingLeft`] when all items of a split are to be set aside.
+    /// Judges every item of a survey that is complete, but for those that lie far out.
     pub fn of(
         mut survey: Survey<'a>,
         settings: &CleanSettings,
         labels: Option<&Relabelled>,
-    ) -> Result<Self, CleanError> {
+    ) -> Self {
         survey.noted.sort_unstable_by_key(|noted| (noted.split, noted.index));
         if let Some(labels) = labels {
             survey.noted.iter_mut().for_each(|noted| noted.label = labels.class(noted.label));
@@ -107,12 +110,73 @@ impl<'a> Verdicts<'a> {
         let mut verdicts = Verdicts { survey, counts, stays, removed: Vec::new() };
         verdicts.judge_alone(settings);
         let is_twin = verdicts.judge_equals(settings);
-        if settings.alike != Alike::Off {
+        if settings.alike != Sought::Off {
             verdicts.judge_alikes(settings, &is_twin);
         }
-        verdicts.count_kept()?;
-        verdicts.removed.sort_unstable_by_key(|removed| removed.place);
-        Ok(verdicts)
+        verdicts
+    }
+
+    /// The quartiles of the brightness and the contrast of the training pictures that stay.
+    pub fn quartiles_of_pictures(&self) -> Vec<Exact> {
+        let train = || self.staying().filter(|noted| noted.split == Split::Train);
+        let quartiles = |figure: usize| {
+            let mut ranks = Ranks::default();
+            train().for_each(|noted| ranks.add(noted.figures[figure]));
+            let mut exact = ranks.quartiles();
+            train().for_each(|noted| exact.add(noted.figures[figure]));
+            exact
+        };
+        (0..PICTURE_FIGURES.len()).map(quartiles).collect()
+    }
+
+    /// The pictures that stay and lie far out.
+    pub fn far_pictures(&self, fences: &Fences) -> Vec<FarOut> {
+        let far = self.staying().filter_map(|&Noted { split, index, figures, .. }| {
+            let (place, number) = fences.beyond(figures.into_iter())?;
+            Some(FarOut { split, index, place, number })
+        });
+        far.collect()
+    }
+
+    /// Takes note of the items that lie far out. Those to learn from are set aside when that is asked for, those to measure on
+    /// are only counted: what is measured on stays what everybody measures on.
+    pub fn judge_outliers(
+        &mut self,
+        settings: &CleanSettings,
+        fences: &Fences,
+        mut far: Vec<FarOut>,
+    ) {
+        far.sort_unstable_by_key(|far| (far.split, far.index));
+        let names = self.survey.figure_names();
+        for (number, far) in far.iter().enumerate() {
+            let key = |noted: &Noted| (noted.split, noted.index);
+            let place = self.survey.noted.binary_search_by_key(&(far.split, far.index), key);
+            let place = place.expect("who lies far out was looked at before");
+            if number < LISTED_MAX {
+                let figure = far.place as usize;
+                let name = names.get(figure).cloned().unwrap_or_else(|| format!("number {figure}"));
+                let key = (far.split, u64::from(far.index));
+                self.survey.causes.insert(key, fences.cause(far, &name));
+            }
+            let remove = settings.outliers == Sought::Remove && far.split == Split::Train;
+            self.found(place, Reason::Outlier, None, remove);
+        }
+    }
+
+    /// Ends the judging.
+    ///
+    /// # Errors
+    /// [`CleanError::NothingLeft`] when all items of a split are to be set aside.
+    pub fn settled(mut self) -> Result<Self, CleanError> {
+        self.count_kept()?;
+        self.removed.sort_unstable_by_key(|removed| removed.place);
+        Ok(self)
+    }
+
+    /// The items that stay so far.
+    fn staying(&self) -> impl Iterator<Item = &Noted> {
+        let both = self.survey.noted.iter().zip(&self.stays);
+        both.filter(|(_, stays)| **stays).map(|(noted, _)| noted)
     }
 
     /// The items of which one look is enough.
@@ -199,7 +263,7 @@ impl<'a> Verdicts<'a> {
             if let Some(twin) = alikes.most_alike(&shade) {
                 let is_leak = self.survey.noted[twin].split != self.survey.noted[place].split;
                 let reason = if is_leak { Reason::AlikeLeak } else { Reason::Alike };
-                let remove = settings.alike == Alike::Remove
+                let remove = settings.alike == Sought::Remove
                     && (!is_leak || settings.leaks == Action::Remove);
                 self.found(place, reason, Some(twin as u32), remove);
             }
@@ -246,9 +310,8 @@ impl<'a> Verdicts<'a> {
 
     /// The numbers of the items of a split that stay, in their order.
     pub fn kept(&self, split: Split) -> Vec<u32> {
-        let both = self.survey.noted.iter().zip(&self.stays);
-        let kept = both.filter(|(noted, stays)| noted.split == split && **stays);
-        kept.map(|(noted, _)| noted.index).collect()
+        let kept = self.staying().filter(|noted| noted.split == split);
+        kept.map(|noted| noted.index).collect()
     }
 
     /// By column of a table: rows without its number.
@@ -270,7 +333,7 @@ impl<'a> Verdicts<'a> {
     fn classes(&self, names: &[String]) -> Vec<ClassBalance> {
         let class = |name: &String| ClassBalance { name: name.clone(), train: 0, test: 0 };
         let mut classes: Vec<ClassBalance> = names.iter().map(class).collect();
-        for (noted, _) in self.survey.noted.iter().zip(&self.stays).filter(|(_, stays)| **stays) {
+        for noted in self.staying() {
             if let Some(class) = classes.get_mut(usize::from(noted.label)) {
                 match noted.split {
                     Split::Train => class.train += 1,
@@ -300,6 +363,7 @@ impl<'a> Verdicts<'a> {
             }
             Reason::Leak | Reason::Duplicate => format!("it is equal to {twin}"),
             Reason::AlikeLeak | Reason::Alike => format!("it looks like {twin}"),
+            Reason::Outlier => self.cause(split, index),
         };
         let reason = removed.reason;
         let name = source.name_of(split, index);

@@ -29,7 +29,7 @@ use super::folder::HASHED_BYTES_MAX;
 use super::halves::{Half, Halves, hex};
 use super::seekable::Seekable;
 use super::{RawItem, Source, SourceError};
-use crate::{Codec, Limits};
+use crate::{Codec, Limits, values::is_missing};
 
 /// A table, its files and columns.
 #[derive(Clone, PartialEq, Debug)]
@@ -464,8 +464,7 @@ fn number(column: &str, field: &[u8]) -> Result<f32, String> {
     if let Some(number) = std::str::from_utf8(text).ok().and_then(|text| text.parse::<f32>().ok()) {
         return Ok(number);
     }
-    let missing: [&[u8]; 5] = [b"", b"NA", b"N/A", b"null", b"?"];
-    if missing.iter().any(|word| text.eq_ignore_ascii_case(word)) {
+    if is_missing(text) {
         return Ok(f32::NAN);
     }
     let found = shown(&String::from_utf8_lossy(text));
