@@ -35,6 +35,15 @@ impl Client {
         answer
     }
 
+    /// Asks a runtime that may die: `None` when it did.
+    pub(crate) fn try_call(&mut self, method: &str, params: Value) -> Option<Value> {
+        let request = json!({ "jsonrpc": "2.0", "id": 0, "method": method, "params": params });
+        self.write(format!("{request}\n").as_bytes()).ok()?;
+        let mut line = String::new();
+        self.stream.read_line(&mut line).ok()?;
+        serde_json::from_str(&line).ok()
+    }
+
     /// Asks; the answer is still to be read.
     pub(crate) fn send(&mut self, method: &str, params: Value) -> u64 {
         self.requests += 1;

@@ -148,3 +148,42 @@ fn a_job_is_paused_resumed_cancelled_and_tried_again() {
     world.ask(&["stop"]).with(0);
     next.end().with(0).says(&["jobs: 2 waiting"]);
 }
+
+#[test]
+fn a_job_in_which_the_process_dies_three_times_is_set_aside_and_the_next_one_runs() {
+    // No checkpoint: nothing tells this job from one whose input kills the process.
+    let world = World::with(&training(640, ENDLESS, "[checkpoint]\nevery_epochs = 0\n"));
+    world.write("job.toml", TRAIN);
+    world.write("next.toml", format!("{TRAIN}priority = -1\n[set]\n\"train.epochs\" = 1\n"));
+    let mut runtime = self::runtime(&world);
+    submit(&world, "a");
+    world.ask(&["submit", "next.toml"]).with(0);
+    for attempt in 1..=3 {
+        until("the attempt", || (job(&world, 1)["attempts"] == attempt).then_some(()));
+        runtime.kill_nine();
+        runtime = self::runtime(&world);
+    }
+    let aside = until_state(&world, 1, "set-aside");
+    let error = aside["error"].as_str().expect("a reason");
+    assert!(error.contains("the process died 3 times in this job"), "{error}");
+    until_state(&world, 2, "done");
+    world.ask(&["stop"]).with(0);
+    runtime.end().with(0).says(&["job 1 is set aside"]);
+}
+
+#[test]
+fn who_submits_more_than_may_wait_is_told_busy_and_what_was_accepted_stays() {
+    let world = World::with(&training(640, ENDLESS, "[jobs]\nqueue_max = 2\n"));
+    world.write("job.toml", TRAIN);
+    let runtime = runtime(&world);
+    submit(&world, "a");
+    until_state(&world, 1, "running");
+    submit(&world, "b");
+    submit(&world, "c");
+    let busy = world.ask(&["submit", "job.toml"]).with(1);
+    busy.says(&["busy: 2 jobs wait, and no more may (`jobs.queue_max`)"]);
+    let again = submit(&world, "c");
+    assert_eq!((&again["id"], &again["is_new"]), (&json!(3), &json!(false)));
+    world.ask(&["stop"]).with(0);
+    runtime.end().with(0);
+}

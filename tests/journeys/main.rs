@@ -21,6 +21,7 @@ mod kill_an_actor;
 mod scale_a_stage;
 mod serve;
 mod kill_nine;
+mod kill_sweep;
 mod pictures;
 mod sources;
 mod convert;

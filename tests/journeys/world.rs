@@ -154,11 +154,20 @@ impl World {
 
     /// Starts the program in the folder; what it says goes to files there.
     pub(crate) fn start(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Running<'_> {
+        self.spawn(Command::new(env!("CARGO_BIN_EXE_planaria")).args(args))
+    }
+
+    /// The same under `strace` with these flags.
+    pub(crate) fn start_traced(&self, strace: &[&str], args: &[&str]) -> Running<'_> {
+        let program = env!("CARGO_BIN_EXE_planaria");
+        self.spawn(Command::new("strace").args(strace).arg(program).args(args))
+    }
+
+    fn spawn(&self, command: &mut Command) -> Running<'_> {
         let number = self.started.replace(self.started.get() + 1);
         let (out, err) = (self.path(&format!("{number}.out")), self.path(&format!("{number}.err")));
         let file = |path: &Path| File::create(path).expect("the folder takes a file");
-        let child = Command::new(env!("CARGO_BIN_EXE_planaria"))
-            .args(args)
+        let child = command
             .current_dir(self.folder.path())
             .env("HOME", self.folder.path())
             .env_remove("RUST_LOG")
@@ -196,6 +205,11 @@ impl Running<'_> {
     pub(crate) fn kill_nine(mut self) {
         self.child.kill().expect("it lives");
         self.child.wait().expect("it ends");
+    }
+
+    /// How it has ended, if it has: with an exit code, or by a signal.
+    pub(crate) fn has_ended(&mut self) -> Option<Option<i32>> {
+        self.child.try_wait().expect("it can be asked for").map(|status| status.code())
     }
 
     /// Fails when it has ended.

@@ -10,6 +10,7 @@ pub mod records;
 pub mod blob_store;
 pub mod owner_lock;
 pub mod error;
+mod controls;
 
 pub use blob_store::{Blob, BlobStore};
 pub use error::DurableError;

@@ -4,8 +4,8 @@
 //! messages alone: nobody decides by it.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Why something is not ours.
@@ -64,7 +64,7 @@ impl OwnerLock {
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
         file.set_len(0).map_err(failed)?;
-        write!(file, "{}", std::process::id()).map_err(failed)?;
+        file.write_all_at(std::process::id().to_string().as_bytes(), 0).map_err(failed)?;
         Ok(OwnerLock { _file: file })
     }
 }
