@@ -40,6 +40,8 @@ rotate = 0
 scale = 0
 [baselines]
 models = []
+[compute]
+instructions = "{instructions}"
 {source}
 [state]
 dir = "state"
@@ -94,6 +96,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--planaria", default="target/release/planaria")
+    parser.add_argument("--instructions", default="fastest", help="as in the config: fastest, avx2, ...")
     parser.add_argument("--data", help="a folder of pictures, train/CLASS/* and test/CLASS/*")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=COMMAND")
     arguments = parser.parse_args()
@@ -104,10 +107,12 @@ def main():
         folder = Path(folder)
         source = f'[source]\nkind = "folder"\npath = "{arguments.data}"' if arguments.data else ""
         fields = {"net": arguments.net, "epochs": arguments.epochs, "source": source}
+        fields["instructions"] = arguments.instructions
         (folder / "bench.toml").write_text(CONFIG.format(**fields))
         for number in range(1, arguments.rounds + 1):
+            mine = ours(arguments, folder)
             for name, command in peers.items():
-                mine, other = ours(arguments, folder), theirs(command)
+                other = theirs(command)
                 for ratio, a, b in zip(ratios[name], mine, other):
                     ratio.append(a / b)
                 line = "ours {:.0f}/s (own CPU {:.0f}), {} {:.0f}/s (own CPU {:.0f})"
