@@ -85,73 +85,88 @@ struct Unpool {
 /// The CPU has `V`; the pointers are good for `task.cells`.
 #[inline(always)]
 unsafe fn pool_kernel<V: Vector>(task: &Pool) {
-    let Cells { h, w, c } = task.cells;
-    for cell in 0..(h / 2) * (w / 2) {
-        let corner = cell / (w / 2) * 2 * w + cell % (w / 2) * 2;
-        let at = [corner * c, (corner + 1) * c, (corner + w) * c, (corner + w + 1) * c];
-        let whole = c - c % V::LANES;
-        // SAFETY: the four corners lie in the image, the cell in the output; the last channels go
-        // one by one.
-        unsafe {
-            for channel in (0..whole).step_by(V::LANES) {
-                let mut best = V::load(task.x.add(at[0] + channel));
-                let mut place = V::splat(0.0);
-                for other in 1..4 {
-                    let value = V::load(task.x.add(at[other] + channel));
-                    place = value.if_above(best, V::splat(other as f32), place);
-                    best = value.if_above(best, value, best);
-                }
-                let best = if task.clamp { V::splat(0.0).max(best) } else { best };
-                best.store(task.y.add(cell * c + channel));
-                place.store_bytes(task.places.add(cell * c + channel));
+    let (c, end) = (task.cells.c, task.cells.output_len());
+    // SAFETY: the four corners lie in the image, the cell in the output, `count` channels of it and
+    // `left` numbers of the output are left.
+    let pool_cell = |cell: usize, corners: [usize; 4]| unsafe {
+        for channel in (0..c).step_by(V::LANES) {
+            let count = (c - channel).min(V::LANES);
+            let mut best = load::<V>(task.x.add(corners[0] + channel), count);
+            let mut place = V::splat(0.0);
+            for (other, corner) in corners.into_iter().enumerate().skip(1) {
+                let value = load::<V>(task.x.add(corner + channel), count);
+                place = value.if_above(best, V::splat(other as f32), place);
+                best = value.if_above(best, value, best);
             }
-            let rest = c - whole;
-            if rest > 0 {
-                let mut best = V::load_first(task.x.add(at[0] + whole), rest);
-                let mut place = V::splat(0.0);
-                for other in 1..4 {
-                    let value = V::load_first(task.x.add(at[other] + whole), rest);
-                    place = value.if_above(best, V::splat(other as f32), place);
-                    best = value.if_above(best, value, best);
-                }
-                let best = if task.clamp { V::splat(0.0).max(best) } else { best };
-                best.store_first(task.y.add(cell * c + whole), rest);
+            let best = if task.clamp { V::splat(0.0).max(best) } else { best };
+            store(best, task.y.add(cell + channel), count);
+            let (to, left) = (task.places.add(cell + channel), end - cell - channel);
+            if left >= V::LANES {
+                // Those beyond `count` belong to the next cells, which are written later.
+                place.store_bytes(to);
+            } else {
                 let mut bytes = [0u8; 16];
                 place.store_bytes(bytes.as_mut_ptr());
-                let to = task.places.add(cell * c + whole);
-                std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, rest);
+                std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, count);
             }
         }
-    }
+    };
+    for_each_cell(task.cells, pool_cell);
 }
 
 /// # Safety
 /// The CPU has `V`; the pointers are good for `task.cells`.
 #[inline(always)]
 unsafe fn unpool_kernel<V: Vector>(task: &Unpool) {
-    let Cells { h, w, c } = task.cells;
-    for cell in 0..(h / 2) * (w / 2) {
-        let corner = cell / (w / 2) * 2 * w + cell % (w / 2) * 2;
-        let at = [corner * c, (corner + 1) * c, (corner + w) * c, (corner + w + 1) * c];
-        let whole = c - c % V::LANES;
-        // SAFETY: as in `pool_kernel`.
-        unsafe {
-            let zero = V::splat(0.0);
-            for channel in (0..whole).step_by(V::LANES) {
-                let dy = V::load(task.dy.add(cell * c + channel));
-                let place = V::load_bytes(task.places.add(cell * c + channel));
-                for other in 0..4 {
-                    let away = place.sub(V::splat(other as f32)).abs();
-                    away.if_above(V::splat(0.5), zero, dy).store(task.dx.add(at[other] + channel));
-                }
-            }
-            for channel in whole..c {
-                let place = usize::from(*task.places.add(cell * c + channel));
-                for other in 0..4 {
-                    let dy = *task.dy.add(cell * c + channel);
-                    *task.dx.add(at[other] + channel) = if other == place { dy } else { 0.0 };
-                }
+    let (c, end) = (task.cells.c, task.cells.output_len());
+    // SAFETY: as in `pool_kernel`.
+    let unpool_cell = |cell: usize, corners: [usize; 4]| unsafe {
+        for channel in (0..c).step_by(V::LANES) {
+            let count = (c - channel).min(V::LANES);
+            let dy = load::<V>(task.dy.add(cell + channel), count);
+            let (from, left) = (task.places.add(cell + channel), end - cell - channel);
+            let place = if left >= V::LANES {
+                V::load_bytes(from)
+            } else {
+                let mut bytes = [0u8; 16];
+                std::ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), count);
+                V::load_bytes(bytes.as_ptr())
+            };
+            for (other, corner) in corners.into_iter().enumerate() {
+                let away = place.sub(V::splat(other as f32)).abs();
+                let dx = away.if_above(V::splat(0.5), V::splat(0.0), dy);
+                store(dx, task.dx.add(corner + channel), count);
             }
         }
+    };
+    for_each_cell(task.cells, unpool_cell);
+}
+
+/// Calls `work` for each cell with where its channels begin in the output, and those of its four
+/// corners in the image.
+#[inline(always)]
+fn for_each_cell(cells: Cells, mut work: impl FnMut(usize, [usize; 4])) {
+    let Cells { h, w, c } = cells;
+    for row in 0..h / 2 {
+        for column in 0..w / 2 {
+            let (cell, corner) = ((row * (w / 2) + column) * c, (2 * row * w + 2 * column) * c);
+            work(cell, [corner, corner + c, corner + w * c, corner + (w + 1) * c]);
+        }
     }
+}
+
+/// # Safety
+/// The CPU has `V`; `from` is good for `count` numbers, no more than the lanes.
+#[inline(always)]
+unsafe fn load<V: Vector>(from: *const f32, count: usize) -> V {
+    // SAFETY: the caller promises it.
+    unsafe { if count == V::LANES { V::load(from) } else { V::load_first(from, count) } }
+}
+
+/// # Safety
+/// The CPU has `V`; `to` is good for `count` numbers, no more than the lanes.
+#[inline(always)]
+unsafe fn store<V: Vector>(value: V, to: *mut f32, count: usize) {
+    // SAFETY: the caller promises it.
+    unsafe { if count == V::LANES { value.store(to) } else { value.store_first(to, count) } }
 }

@@ -7,15 +7,17 @@
 //! order. An image with padding is first copied into one with a margin.
 //!
 //! Backward: `dW = patches(x)^T dY`; `dY W^T` are the gradients of the patches, which are added to
-//! the image row by row.
+//! the image row by row. Where filters are few, several pixels are computed together
+//! (`conv2d_pixels`): all sizes here are then those of the wide convolution.
 //!
 //! Source: Dumoulin and Visin, "A guide to convolution arithmetic", arXiv:1603.07285, chapters 2
 //! and 4.
 
 use super::conv2d::tensors;
+use super::conv2d_pixels::Pixels;
 use super::step::{
-    Backward, Layer, Memory, Own, Pass, Rows, Samples, SamplesMut, Tensor, Weights, slice,
-    slice_mut,
+    Backward, Layer, Memory, Own, Pass, Rows, Samples, SamplesMut, Tensor, Weights, WeightsMut,
+    slice, slice_mut,
 };
 use crate::Isa;
 use crate::compute_kernels::convolution::{self, ConvSizes};
@@ -30,7 +32,10 @@ use ndarray::{
 /// The plan for images of one shape.
 #[derive(Debug)]
 pub(crate) struct Conv2dDirect {
+    /// Those of the products.
     sizes: ConvSizes,
+    /// From the layer's own filters to those of the products.
+    pixels: Pixels,
     bias: bool,
     /// ReLU on the way out.
     clamp: bool,
@@ -45,7 +50,8 @@ impl Conv2dDirect {
             // All pixels in one row: a single product.
             (sizes.h, sizes.w) = (1, sizes.h * sizes.w);
         }
-        Conv2dDirect { sizes, bias, clamp: false, first_axis: 0 }
+        let pixels = Pixels::best(sizes);
+        Conv2dDirect { sizes: pixels.wide(), pixels, bias, clamp: false, first_axis: 0 }
     }
 
     /// The same for sequences, which are images of one row.
@@ -78,6 +84,25 @@ impl Conv2dDirect {
         if self.sizes.is_padded() { self.sizes.padded_len().next_multiple_of(16) } else { 0 }
     }
 
+    /// The filters `[depth, F]` of the products, and a bias for each if there are any.
+    fn filters<'a>(
+        &self,
+        weights: Weights<'a>,
+        prepared: &'a [f32],
+    ) -> (ArrayView2<'a, f32>, &'a [f32]) {
+        let (depth, f) = (self.sizes.depth(), self.sizes.f);
+        let (weight, bias) = if self.pixels.is_wide() {
+            let (weight, bias) = prepared[depth * f..].split_at(depth * f);
+            (weight, if self.bias { bias } else { &[] })
+        } else {
+            (weights.slice(0), weights.bias())
+        };
+        (
+            ArrayView2::from_shape((depth, f), weight).expect("the weight has the layer's sizes"),
+            bias,
+        )
+    }
+
     /// Computes the output `[OH, OW, F]` of the padded image `x`, when all pixels of a patch's row are
     /// neighbours.
     fn convolve_runs(
@@ -88,14 +113,13 @@ impl Conv2dDirect {
     ) -> Result<(), Stopped> {
         let ConvSizes { c, f, kernel: [kh, kw], stride, dilation, .. } = self.sizes;
         let ([oh, ow], row) = ([self.sizes.oh(), self.sizes.ow()], self.sizes.padded_w() * c);
-        let weight = ArrayView2::from_shape((self.sizes.depth(), f), pass.weights.slice(0));
-        let weight = weight.expect("the weight has the layer's sizes");
+        let (weight, bias) = self.filters(pass.weights, pass.prepared);
         let weights = weight.broadcast((oh, self.sizes.depth(), f));
         let b = weights.expect("all rows have one weight");
         let strides = (stride[0] * row, stride[1] * c, dilation[0] * row, 1);
         let patches = ArrayView4::from_shape((oh, ow, kh, kw * c).strides(strides), x);
         let a = patches.expect("every patch lies in the image");
-        let start = Start::bias(pass.weights.bias());
+        let start = Start::bias(bias);
         pass.multiply_planes(Planes { a, b, start, c: y, clamp: self.clamp })
     }
 
@@ -107,11 +131,9 @@ impl Conv2dDirect {
         row: usize,
         mut y: ArrayViewMut2<f32>,
     ) -> Result<(), Stopped> {
-        let ConvSizes { c, f, kernel: [kh, _], stride, dilation, groups, .. } = self.sizes;
-        let ow = self.sizes.ow();
-        let ([len, runs], bias) = (self.run(), pass.weights.bias());
-        let weight = ArrayView2::from_shape((self.sizes.depth(), f), pass.weights.slice(0));
-        let weight = weight.expect("the weight has the layer's sizes");
+        let ConvSizes { c, kernel: [kh, _], stride, dilation, groups, .. } = self.sizes;
+        let (ow, [len, runs]) = (self.sizes.ow(), self.run());
+        let (weight, bias) = self.filters(pass.weights, pass.prepared);
         let group_f = self.sizes.group_f();
         for group in 0..groups {
             let filters = group * group_f..(group + 1) * group_f;
@@ -167,7 +189,8 @@ impl Conv2dDirect {
         dx: &mut [f32],
     ) -> Result<(), Stopped> {
         let (group_f, depth) = (self.sizes.group_f(), self.sizes.depth());
-        let transposed = ArrayView3::from_shape((self.sizes.groups, group_f, depth), pass.prepared);
+        let transposed = &pass.prepared[..depth * self.sizes.f];
+        let transposed = ArrayView3::from_shape((self.sizes.groups, group_f, depth), transposed);
         let transposed = transposed.expect("there is room for the filters");
         for (row, dy) in dy.outer_iter().enumerate() {
             for (group, filters) in transposed.outer_iter().enumerate() {
@@ -190,14 +213,17 @@ fn view(x: &[f32], shape: [usize; 3], strides: (usize, usize, usize)) -> ArrayVi
 
 impl Layer for Conv2dDirect {
     fn tensors(&self) -> Vec<Tensor> {
-        tensors(self.sizes, &self.sizes.kernel[self.first_axis..], self.bias)
+        let narrow = self.pixels.narrow;
+        tensors(narrow, &narrow.kernel[self.first_axis..], self.bias)
     }
 
     fn memory(&self, _batch: usize) -> Memory {
-        // The filters transposed; the padded image, its gradient, and the patches of a row.
-        let (depth, ow) = (self.sizes.depth(), self.sizes.ow());
+        // The filters transposed, and as they are when the layer's own are not; the padded image, its
+        // gradient, and the patches of a row.
+        let (depth, f, ow) = (self.sizes.depth(), self.sizes.f, self.sizes.ow());
         let scratch = 2 * self.margined() + ow * depth;
-        Memory { prepared: depth * self.sizes.f, scratch, ..Memory::default() }
+        let sums = if self.pixels.is_wide() { (depth + 1) * f } else { 0 };
+        Memory { prepared: depth * f + sums, sums, scratch, ..Memory::default() }
     }
 
     fn rows(&self) -> Rows {
@@ -214,18 +240,27 @@ impl Layer for Conv2dDirect {
     }
 
     fn prepare(&self, _isa: Isa, weights: Weights, training: bool, prepared: &mut [f32]) {
+        let ConvSizes { f, groups, .. } = self.sizes;
+        let (group_f, depth) = (self.sizes.group_f(), self.sizes.depth());
+        if self.pixels.is_wide() {
+            self.pixels.spread(weights.slice(0), weights.bias(), &mut prepared[depth * f..]);
+        }
         if !training {
             return;
         }
-        let ConvSizes { f, groups, .. } = self.sizes;
-        let (group_f, depth) = (self.sizes.group_f(), self.sizes.depth());
-        let weight = ArrayView2::from_shape((depth, f), weights.slice(0));
+        let (to, rest) = prepared.split_at_mut(depth * f);
+        let weight = if self.pixels.is_wide() { &rest[..depth * f] } else { weights.slice(0) };
+        let weight = ArrayView2::from_shape((depth, f), weight);
         let weight = weight.expect("the weight has the layer's sizes");
-        let to = ArrayViewMut3::from_shape((groups, group_f, depth), prepared);
+        let to = ArrayViewMut3::from_shape((groups, group_f, depth), to);
         let mut to = to.expect("there is room for the filters");
         for (group, mut to) in to.outer_iter_mut().enumerate() {
             to.assign(&weight.slice(s![.., group * group_f..(group + 1) * group_f]).t());
         }
+    }
+
+    fn begin_backward(&self, own: &mut Own) {
+        own.sums.fill(0.0);
     }
 
     fn forward(
@@ -252,10 +287,16 @@ impl Layer for Conv2dDirect {
 
     fn backward(&self, pass: &mut Pass, call: Backward, own: &mut Own) -> Result<(), Stopped> {
         let Backward { x, dy, mut dx, dw } = call;
-        let (dw, db) = dw.weight_and_bias::<IxDyn>();
-        let (oh, ow, f) = (self.sizes.oh(), self.sizes.ow(), self.sizes.f);
-        let dw = dw.into_shape_with_order((self.sizes.depth(), f));
-        let mut dw = dw.expect("a gradient is contiguous");
+        let (depth, oh, ow, f) =
+            (self.sizes.depth(), self.sizes.oh(), self.sizes.ow(), self.sizes.f);
+        let (dw, db) = if self.pixels.is_wide() {
+            own.sums.split_at_mut(depth * f)
+        } else {
+            let (dw, db) = dw.weight_and_bias::<IxDyn>();
+            (slice_mut(dw), db)
+        };
+        let dw = ArrayViewMut2::from_shape((depth, f), dw);
+        let mut dw = dw.expect("the gradient has the layer's sizes");
         let (margined, rest) = own.scratch.split_at_mut(self.margined());
         let (d_margined, patches) = rest.split_at_mut(self.margined());
         for (i, (x, dy)) in x.outer_iter().zip(dy.outer_iter()).enumerate() {
@@ -279,6 +320,13 @@ impl Layer for Conv2dDirect {
             }
         }
         Ok(())
+    }
+
+    fn finish(&self, _isa: Isa, _share: f32, own: &mut Own, dw: WeightsMut) {
+        if self.pixels.is_wide() {
+            let (dw, db) = dw.weight_and_bias::<IxDyn>();
+            self.pixels.gather(&own.sums, slice_mut(dw), db);
+        }
     }
 }
 

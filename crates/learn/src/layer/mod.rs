@@ -19,6 +19,7 @@
 mod table;
 pub mod conv2d;
 pub(crate) mod conv2d_direct;
+mod conv2d_pixels;
 pub(crate) mod conv2d_depthwise;
 pub(crate) mod conv2d_winograd;
 pub mod conv1d;
