@@ -5,7 +5,7 @@
 
 use planaria_baselines::{BASELINES, Baseline};
 use planaria_data::{Fit, Invert};
-use planaria_learn::{Isa, Network, Shape};
+use planaria_learn::{Isa, Network, Shape, Views};
 use planaria_stages::{
     PipelineSettings,
     settings::{
@@ -83,7 +83,7 @@ fn read(reading: &Reading<'_>, root: &mut Section<'_>) -> Config {
         cache: cache::read(root.section("cache")),
         resume: None,
         baselines: baselines(root.section("baselines")),
-        predict: predict(root.section("predict"), is_drawings),
+        predict: predict(root.section("predict"), is_drawings, network.input),
         network,
         pools,
         autoscale,
@@ -118,6 +118,7 @@ fn instructions(mut section: Section<'_>) -> Isa {
 
 fn evaluate(mut section: Section<'_>) -> EvaluateSettings {
     let settings = EvaluateSettings {
+        every_epochs: section.whole("every_epochs", 1, 1..=100_000),
         every_steps: section.whole_or_none("every_steps", 1..=u64::MAX),
         block: section.whole("block", 100, 1..=100_000),
     };
@@ -165,7 +166,7 @@ fn checkpoint(mut section: Section<'_>) -> CheckpointSettings {
 }
 
 /// Drawings are made to look like MNIST's; pictures in colour, and of a folder, have been learnt as they are.
-fn predict(mut section: Section<'_>, is_drawings: bool) -> PredictSettings {
+fn predict(mut section: Section<'_>, is_drawings: bool, input: Shape) -> PredictSettings {
     let inverts = [("auto", Invert::Auto), ("never", Invert::Never), ("always", Invert::Always)];
     let fits = [
         ("stretch", Fit::Stretch),
@@ -180,9 +181,22 @@ fn predict(mut section: Section<'_>, is_drawings: bool) -> PredictSettings {
         fit: section.choice("fit", fit, &fits),
         capacity: section.whole("capacity", 256, 1..=65_536),
         deadline_ms: section.duration("deadline", 120_000, 10..=3_600_000),
+        views: views(&mut section, input),
     };
     section.finish();
     settings
+}
+
+/// How often a picture is looked at: `[predict.views]`.
+fn views(predict: &mut Section<'_>, input: Shape) -> Views {
+    let mut section = predict.section("views");
+    let views =
+        Views { mirror: section.truth("mirror", false), shift: section.whole("shift", 0, 0..=64) };
+    if let Err(reason) = views.check(input) {
+        section.own_fault(reason);
+    }
+    section.finish();
+    views
 }
 
 fn control(mut section: Section<'_>) -> ControlSettings {

@@ -48,6 +48,9 @@ pub fn canonical(settings: &PipelineSettings) -> String {
         (train.sampling != SamplingSettings::default()).then(|| line("sampling", &train.sampling)),
         train.from.as_ref().map(|from| line("from", &from.new)),
         settings.clean.as_ref().map(|clean| line("clean", clean)),
+        (settings.evaluate.every_epochs > 1)
+            .then(|| line("evaluated_epochs", &settings.evaluate.every_epochs)),
+        (!settings.predict.views.is_one()).then(|| line("views", &settings.predict.views)),
     ];
     lines.into_iter().chain(later.into_iter().flatten()).collect()
 }

@@ -92,3 +92,12 @@ fn all_that_could_be_trained_is_trained_while_something_is_gained() {
     assert_eq!(report["training"]["stopped_early"], false);
     assert_eq!(report["training"]["steps"], 3);
 }
+
+#[test]
+fn a_training_is_evaluated_after_every_so_many_epochs_and_after_the_last() {
+    let world = World::with(&training(64, 5, "[evaluate]\nevery_epochs = 2\n"));
+    let (report, _) = train(&world, &[]);
+    let evaluations = report["training"]["evaluations"].as_array().expect("a list");
+    let epochs: Vec<&Value> = evaluations.iter().map(|point| &point["epoch"]).collect();
+    assert_eq!(epochs, [2, 4, 5]);
+}

@@ -20,6 +20,7 @@ mod second_terminal;
 mod kill_an_actor;
 mod scale_a_stage;
 mod serve;
+mod views;
 mod kill_nine;
 mod kill_sweep;
 mod pictures;

@@ -55,7 +55,7 @@ pub(crate) fn settings(state_dir: &Path) -> PipelineSettings {
             validation: None,
             sampling: SamplingSettings::default(),
         },
-        evaluate: EvaluateSettings { every_steps: Some(20), block: 100 },
+        evaluate: EvaluateSettings { every_epochs: 1, every_steps: Some(20), block: 100 },
         checkpoint: CheckpointSettings::default(),
         cache: CacheSettings::default(),
         resume: None,
@@ -63,6 +63,7 @@ pub(crate) fn settings(state_dir: &Path) -> PipelineSettings {
         predict: PredictSettings {
             invert: Invert::Auto,
             fit: Fit::Contain,
+            views: planaria_learn::Views::default(),
             capacity: 100,
             deadline_ms: 300_000,
         },

@@ -62,7 +62,7 @@ impl Stage for Evaluate {
     }
 
     fn work(&mut self, block: Block, pulse: &Pulse) -> Result<Scored, WorkerError> {
-        let network = &self.plan.network;
+        let (network, settings) = (&self.plan.network, &self.plan.settings);
         self.images.clear();
         let mut recalled = Vec::new();
         for sample in &block.samples {
@@ -82,7 +82,7 @@ impl Stage for Evaluate {
         let found = probabilities.view_mut();
         block
             .weights
-            .predictor(network, &self.plan.settings.train.loss)
+            .predictor(network, &settings.train.loss, settings.predict.views)
             .predict(images, workspace, found, &mut beat)?;
         let labels: Vec<u8> = block.samples.iter().map(|sample| sample.label).collect();
         let mut score = Score::new(network.classes());

@@ -3,8 +3,8 @@
 use planaria_data::{Codec, Fit, Invert, Limits, Normalise, Numbers, PerChannel, Values, fit_to};
 use planaria_kernel::Interrupt;
 use planaria_learn::{
-    LOSSES, Loss, ModelError, Network, Predictor, Shape, Workspace, model_file, ndarray::Array2,
-    weights_sha256,
+    LOSSES, Loss, ModelError, Network, Predictor, Shape, Views, Workspace, model_file,
+    ndarray::Array2, weights_sha256,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -42,6 +42,9 @@ pub struct Preprocessing {
     /// By feature what a missing number becomes, as `clean.missing` found it in the training rows; empty when nothing is filled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fill: Vec<Option<f32>>,
+    /// How often the network looks at it, and how.
+    #[serde(default, skip_serializing_if = "Views::is_one")]
+    pub views: Views,
 }
 
 impl Preprocessing {
@@ -67,9 +70,12 @@ impl Weights {
         Arc::new(Weights { parameters: Arc::new(parameters), predictor: predictor.into() })
     }
 
-    /// These weights in `network`, trained with `loss`, ready to predict.
-    pub(crate) fn predictor(&self, network: &Network, loss: &Loss) -> &Predictor {
-        let ready = || Predictor::new(network, &self.parameters).with_loss(loss.clone());
+    /// These weights in `network`, trained with `loss`, ready to predict by these views.
+    pub(crate) fn predictor(&self, network: &Network, loss: &Loss, views: Views) -> &Predictor {
+        let ready = || {
+            let predictor = Predictor::new(network, &self.parameters);
+            predictor.with_loss(loss.clone()).with_views(views)
+        };
         self.predictor.get_or_init(ready)
     }
 }
@@ -157,7 +163,7 @@ impl Model {
         self.preprocessing.normalise().apply_to(&values, &mut numbers);
         let mut probabilities = Array2::zeros((1, self.network.classes()));
         let images = self.network.input().samples(&numbers);
-        let predictor = self.weights.predictor(&self.network, &self.loss);
+        let predictor = self.predictor();
         if let Err(error) = self.network.check_input(images.view()) {
             return Ok(Err(PredictError::BadImage { reason: error.to_string() }));
         }
@@ -170,6 +176,11 @@ impl Model {
         let probability = probabilities[class];
         let (class_names, model) = (self.class_names.clone(), self.version);
         Ok(Ok(Prediction { class, probability, probabilities, class_names, model }))
+    }
+
+    /// The weights, ready to predict.
+    fn predictor(&self) -> &Predictor {
+        self.weights.predictor(&self.network, &self.loss, self.preprocessing.views)
     }
 
     /// A picture as the network takes it, or a row of numbers for a network of features; else what is wrong with it.
@@ -290,7 +301,7 @@ impl SavedModel {
         let loss = loss(&file.metadata)
             .map_err(|reason| OpenModelError::Loss { path: path.to_owned(), reason })?;
         let predictor = Predictor::of_file(&network, &file).map_err(unusable)?;
-        let predictor = predictor.with_loss(loss.clone());
+        let predictor = predictor.with_loss(loss.clone()).with_views(preprocessing.views);
         let network = Arc::new(network);
         let workspace = predictor.workspace(1);
         let weights_sha256 = weights_sha256(&file.parameters);
@@ -315,7 +326,7 @@ impl SavedModel {
 
     /// The network with its weights, ready to predict.
     pub fn predictor(&self) -> &Predictor {
-        self.model.weights.predictor(&self.model.network, &self.model.loss)
+        self.model.predictor()
     }
 
     /// The network; its own plan is one of floats.
@@ -363,6 +374,7 @@ fn preprocessing(
     if fill.iter().flatten().any(|number| !number.is_finite()) {
         return Err("a number to fill with is not finite".into());
     }
+    preprocessing.views.check(network.input())?;
     Ok(preprocessing)
 }
 

@@ -265,15 +265,21 @@ impl Plan {
     /// True when version `step` is to be evaluated and deployed.
     pub(crate) fn is_evaluated(&self, step: u64) -> bool {
         let every = self.settings.evaluate.every_steps;
-        step.is_multiple_of(self.steps_per_epoch)
+        step == self.steps()
+            || step.is_multiple_of(self.steps_between_evaluated_epochs())
             || every.is_some_and(|every| step.is_multiple_of(every))
     }
 
     /// The first version after `step` that is evaluated, or the last of all.
     pub(crate) fn next_evaluated(&self, step: u64) -> u64 {
         let after = |every: u64| (step / every + 1) * every;
-        let of_epoch = after(self.steps_per_epoch).min(self.steps());
+        let of_epoch = after(self.steps_between_evaluated_epochs()).min(self.steps());
         self.settings.evaluate.every_steps.map_or(of_epoch, |every| of_epoch.min(after(every)))
+    }
+
+    /// Steps from one epoch that is evaluated at its end to the next.
+    fn steps_between_evaluated_epochs(&self) -> u64 {
+        self.steps_per_epoch * u64::from(self.settings.evaluate.every_epochs)
     }
 
     /// True when a checkpoint is to be written of version `step`.

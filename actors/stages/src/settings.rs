@@ -6,7 +6,7 @@ use planaria_data::{
     Split,
 };
 use planaria_kernel::Strategy;
-use planaria_learn::{Initialiser, Isa, LayerSpec, Loss, Schedule, Shape, Update};
+use planaria_learn::{Initialiser, Isa, LayerSpec, Loss, Schedule, Shape, Update, Views};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -277,7 +277,9 @@ pub struct EarlyStop {
 /// How a network is evaluated.
 #[derive(Debug, Clone)]
 pub struct EvaluateSettings {
-    /// Evaluate and deploy every so many steps, beside the end of each epoch.
+    /// Evaluate and deploy at the end of every so many epochs, at least 1, and of the last.
+    pub every_epochs: u32,
+    /// And every so many steps, at least 1.
     pub every_steps: Option<u64>,
     /// Held-out items an evaluation item.
     pub block: usize,
@@ -362,6 +364,8 @@ pub struct PredictSettings {
     pub invert: Invert,
     /// How it is brought to the input's size.
     pub fit: Fit,
+    /// How often the network looks at a picture or an evaluated item, and how: they fit its input.
+    pub views: Views,
     /// How many requests may wait; more get "busy".
     pub capacity: usize,
     /// How long one may wait, for a first model included, in milliseconds.

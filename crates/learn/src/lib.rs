@@ -43,6 +43,7 @@ pub mod workspace;
 mod pass;
 mod fold;
 pub mod predictor;
+pub mod views;
 pub mod quantise;
 mod pulse;
 pub mod loss;
@@ -73,6 +74,7 @@ pub use quantise::{CalibrationError, Quantised};
 pub use score::Score;
 pub use shape::{Problem, Shape, ShapeError};
 pub use shard_gradient::ShardGradient;
+pub use views::Views;
 pub use workspace::Workspace;
 
 /// A line of a table: a name in a config, and what it stands for with its defaults.

@@ -6,8 +6,8 @@ use crate::network::Network;
 use crate::pass::{Run, prepare};
 use crate::pulse::with_pulse;
 use crate::workspace::{Workspace, prepared};
-use crate::{Isa, Loss, Shape};
-use ndarray::{ArrayViewD, ArrayViewMut2};
+use crate::{Isa, Loss, Shape, Views};
+use ndarray::{Array2, ArrayViewD, ArrayViewMut2, Ix4};
 use std::sync::Arc;
 
 /// A net with its parameters, for predictions only: batch normalisation is folded into the layers
@@ -24,6 +24,8 @@ pub struct Predictor {
     pub(crate) prepared: Vec<AlignedFloats>,
     /// What it was trained with: it says what logits mean.
     loss: Loss,
+    /// How often it looks at an image, and how.
+    views: Views,
 }
 
 impl Predictor {
@@ -57,6 +59,7 @@ impl Predictor {
             parameters,
             prepared,
             loss: Loss::default(),
+            views: Views::default(),
         }
     }
 
@@ -64,6 +67,16 @@ impl Predictor {
     /// become those of a softmax.
     pub fn with_loss(self, loss: Loss) -> Predictor {
         Predictor { loss, ..self }
+    }
+
+    /// The same, which looks at each image in several ways: probabilities are the means of the views', added in
+    /// their order. That takes so many times as long.
+    ///
+    /// # Panics
+    /// When [`Views::check`] refuses the net's input.
+    pub fn with_views(self, views: Views) -> Predictor {
+        assert_eq!(views.check(self.input), Ok(()), "the views are of the net's images");
+        Predictor { views, ..self }
     }
 
     /// The shape of a sample.
@@ -94,6 +107,29 @@ impl Predictor {
     /// # Panics
     /// When shapes disagree, or the workspace is another net's or too small.
     pub fn predict<E>(
+        &self,
+        images: ArrayViewD<'_, f32>,
+        workspace: &mut Workspace,
+        mut probabilities: ArrayViewMut2<'_, f32>,
+        pulse: &mut dyn FnMut() -> Result<(), E>,
+    ) -> Result<(), E> {
+        if self.views.is_one() {
+            return self.look(images, workspace, probabilities, pulse);
+        }
+        let images = images.into_dimensionality::<Ix4>().expect("views are of images");
+        let mut found = Array2::zeros(probabilities.raw_dim());
+        probabilities.fill(0.0);
+        for number in 0..self.views.count() {
+            let view = self.views.of(number, images);
+            self.look(view.view().into_dyn(), workspace, found.view_mut(), pulse)?;
+            probabilities += &found;
+        }
+        probabilities /= self.views.count() as f32;
+        Ok(())
+    }
+
+    /// Writes the probabilities of images as they are.
+    fn look<E>(
         &self,
         images: ArrayViewD<'_, f32>,
         workspace: &mut Workspace,

@@ -266,6 +266,7 @@ impl Evaluation {
                 invert: settings.predict.invert,
                 fit: settings.predict.fit,
                 fill: self.plan.opened.fill().to_vec(),
+                views: settings.predict.views,
             },
             class_names: self.plan.source.class_names().to_vec(),
             limits: settings.limits,

@@ -91,7 +91,7 @@ pub(crate) fn settings(folder: &Path) -> PipelineSettings {
             validation: None,
             sampling: SamplingSettings::default(),
         },
-        evaluate: EvaluateSettings { every_steps: None, block: 2 },
+        evaluate: EvaluateSettings { every_epochs: 1, every_steps: None, block: 2 },
         checkpoint: CheckpointSettings { every_steps: Some(2), ..CheckpointSettings::default() },
         cache: CacheSettings::default(),
         resume: None,
@@ -99,6 +99,7 @@ pub(crate) fn settings(folder: &Path) -> PipelineSettings {
         predict: PredictSettings {
             invert: Invert::Never,
             fit: Fit::Stretch,
+            views: planaria_learn::Views::default(),
             capacity: 4,
             deadline_ms: 1_000,
         },
