@@ -11,7 +11,7 @@ use planaria_stages::{
 use std::{future::Future, path::Path, sync::OnceLock, time::Duration};
 
 /// No wait of a test is longer: who runs into this bound hangs.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What every test changes a little. Nothing here depends on how fast the machine is: no item is given up and no slot
 /// escalates because a starved worker was taken for hung.
@@ -85,7 +85,7 @@ pub(crate) fn settings(state_dir: &Path) -> PipelineSettings {
 
 /// Waits for what must happen, but not for ever.
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.expect("it ends within two minutes")
+    tokio::time::timeout(PATIENCE, future).await.expect("it ends within ten minutes")
 }
 
 /// Waits until the pipeline looks like this.

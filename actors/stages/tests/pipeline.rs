@@ -12,7 +12,7 @@ use planaria_stages::{
 };
 use std::{future::Future, path::Path, time::Duration};
 
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 fn settings(state_dir: &Path) -> PipelineSettings {
     let (input, layers) = Network::preset("tiny-cnn").expect("it is a preset");
@@ -82,7 +82,7 @@ fn settings(state_dir: &Path) -> PipelineSettings {
 }
 
 async fn within<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.expect("it ends within five minutes")
+    tokio::time::timeout(PATIENCE, future).await.expect("it ends within ten minutes")
 }
 
 fn run(change: impl FnOnce(&mut PipelineSettings), chaos: Option<ChaosPlan>) -> Results {
