@@ -89,13 +89,17 @@ pub enum DataFormat {
 Examples:
   planaria inspect pictures                          pictures/train/CLASS/*, pictures/test/CLASS/*
   planaria inspect configs/mnist.toml --card mnist.html
+  planaria inspect people.csv --label kind           columns, holes, histograms, twins, rows far out
   planaria inspect pictures --json | jq .twins.equal
 
 Twins are equal pictures and pictures that look the same; a leak is one in both halves.")]
 pub struct InspectArgs {
-    /// A folder of pictures, or a config whose source is meant.
+    /// Pictures or a table, by what lies there; or a config whose source is meant.
     #[arg(value_name = "SRC")]
     pub source: PathBuf,
+    /// The column of a table that holds the classes.
+    #[arg(long, value_name = "NAME", default_value = "label")]
+    pub label: String,
     /// Write a page with pictures and plots here.
     #[arg(long, value_name = "FILE.html")]
     pub card: Option<PathBuf>,

@@ -8,48 +8,83 @@ use std::{
 };
 
 use planaria_data::{
-    Codec, Limits, Pixels, Source, Split,
-    inspect::{Found, Inspection, card::DataCard},
+    Codec, Limits, Pixels, Source, SourceSettings, Split, encode,
+    grid::GridError,
+    inspect::{Found, Inspection, card::DataCard, table::TableCard},
 };
 use planaria_durable::whole_file;
+use planaria_stages::inspect_table;
+use serde::Serialize;
 
 use super::{CommandError, answer_json, meant_source};
 use crate::{cli::InspectArgs, views};
 
-/// Looks at every item once and tells what was seen.
+/// What is told of a data set.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum Card {
+    /// Of pictures.
+    Pictures(Box<DataCard>),
+    /// Of rows of numbers.
+    Table(Box<TableCard>),
+}
+
+impl Card {
+    /// It as a page.
+    ///
+    /// # Errors
+    /// When its pictures cannot be drawn.
+    pub(crate) fn page(&self) -> Result<String, GridError> {
+        match self {
+            Card::Pictures(card) => views::data_page::page(card),
+            Card::Table(card) => Ok(views::table_page::page(card)),
+        }
+    }
+
+    fn screen(&self) -> String {
+        match self {
+            Card::Pictures(card) => views::data_card::screen(card),
+            Card::Table(card) => views::table_card::screen(card),
+        }
+    }
+}
+
+/// Looks at every item and tells what was seen.
 pub(super) fn inspect(args: &InspectArgs) -> Result<(), CommandError> {
-    let card = card(&args.source, args.workers)?;
+    let card = card(&args.source, &args.label, args.workers)?;
     if let Some(path) = &args.card {
-        let page = views::data_page::page(&card);
-        let page = page.map_err(|error| CommandError::WriteCard(Box::new(error)))?;
+        let page = card.page().map_err(|error| CommandError::WriteCard(Box::new(error)))?;
         whole_file::write(path, page.as_bytes())
             .map_err(|error| CommandError::WriteCard(Box::new(error)))?;
     }
-    if args.json {
-        answer_json(&card)
-    } else {
-        Ok(views::answer(&views::data_card::screen(&card))?)
-    }
+    if args.json { answer_json(&card) } else { Ok(views::answer(&card.screen())?) }
 }
 
-/// The card of a data set, by so many threads, or as many as the machine has.
-pub(crate) fn card(path: &Path, workers: Option<NonZeroUsize>) -> Result<DataCard, CommandError> {
-    let (source, limits) = opened(path)?;
+/// The card of a data set, by so many threads, or as many as the machine has. In a table the column `label` holds the classes.
+pub(crate) fn card(
+    path: &Path,
+    label: &str,
+    workers: Option<NonZeroUsize>,
+) -> Result<Card, CommandError> {
+    let failed = |source| CommandError::Inspect { path: path.to_path_buf(), source };
+    let (settings, wanted, limits) = meant_source::of(path, label)?;
+    let (settings, texts) = match settings {
+        SourceSettings::Table(table) => {
+            let (table, texts) = table.of_numbers(&limits).map_err(failed)?;
+            (SourceSettings::Table(table), texts)
+        }
+        settings => (settings, Vec::new()),
+    };
+    let source = settings.open(wanted, &limits).map_err(failed)?;
     let workers = workers.or_else(|| thread::available_parallelism().ok());
-    let seen = looked_through(&*source, &limits, workers.unwrap_or(NonZeroUsize::MIN));
-    Ok(seen.finish(&*source))
-}
-
-/// The source that is meant, if it is one of pictures.
-fn opened(path: &Path) -> Result<(Box<dyn Source>, Limits), CommandError> {
-    let (settings, wanted, limits) = meant_source::of(path, "label")?;
-    let source = settings.open(wanted, &limits);
-    let source =
-        source.map_err(|source| CommandError::Inspect { path: path.to_path_buf(), source })?;
-    match source.codec() {
-        Codec::Floats { .. } => Err(CommandError::NoPictures { path: path.to_path_buf() }),
-        _ => Ok((source, limits)),
+    let workers = workers.unwrap_or(NonZeroUsize::MIN);
+    if let Codec::Floats { .. } = source.codec() {
+        let card = inspect_table(&*source, &limits, texts, workers.get());
+        let unclean = |source| CommandError::InspectTable { path: path.to_path_buf(), source };
+        return Ok(Card::Table(Box::new(card.map_err(unclean)?)));
     }
+    let seen = looked_through(&*source, &limits, workers);
+    Ok(Card::Pictures(Box::new(seen.finish(&*source))))
 }
 
 /// Every item of both halves; each worker looks at every n-th.
@@ -77,9 +112,12 @@ fn looked_through(source: &dyn Source, limits: &Limits, workers: NonZeroUsize) -
 
 fn look_at(source: &dyn Source, limits: &Limits, item: (Split, u64), seen: &mut Inspection) {
     let (split, index) = item;
-    let mut bytes = 0;
+    let (mut bytes, mut format) = (0, None);
     let pixels = source.read(split, index).map_err(|error| error.to_string()).and_then(|raw| {
         bytes = raw.bytes.len() as u64;
+        if let Codec::Image = source.codec() {
+            format = encode::ending(&raw.bytes);
+        }
         let decode = || source.codec().decode(&raw.bytes, limits);
         // Decoders of third parties may panic on hostile bytes: that costs the item.
         let decoded = catch_unwind(AssertUnwindSafe(decode));
@@ -90,5 +128,5 @@ fn look_at(source: &dyn Source, limits: &Limits, item: (Split, u64), seen: &mut 
         Ok((label, pixels)) => Ok((*label, pixels)),
         Err(what) => Err(what.clone()),
     };
-    seen.add(Found { split, index, bytes, seen: seen_of });
+    seen.add(Found { split, index, bytes, format, seen: seen_of });
 }

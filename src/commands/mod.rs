@@ -107,13 +107,10 @@ pub enum CommandError {
         path = path.display()
     )]
     UnknownSource { path: PathBuf },
-    #[error(
-        "{path}: rows of numbers have no card yet: give pictures",
-        path = path.display()
-    )]
-    NoPictures { path: PathBuf },
     #[error("cannot inspect {path}", path = path.display())]
     Inspect { path: PathBuf, source: planaria_data::SourceError },
+    #[error("cannot inspect {path}", path = path.display())]
+    InspectTable { path: PathBuf, source: planaria_data::CleanError },
     #[error("the quarantine has no item {number}: there are {items}")]
     NoSuchItem { number: u64, items: usize },
     #[error("cannot use the quarantine")]
@@ -197,7 +194,6 @@ impl CommandError {
             | CommandError::ModelEnding { .. }
             | CommandError::NoModelEnding { .. }
             | CommandError::UnknownSource { .. }
-            | CommandError::NoPictures { .. }
             | CommandError::NoSuchItem { .. }
             | CommandError::PrecisionOfFormat { .. }
             | CommandError::Quantised { .. }
@@ -225,6 +221,7 @@ impl CommandError {
             | CommandError::ModelFile { .. }
             | CommandError::Preview { .. }
             | CommandError::Inspect { .. }
+            | CommandError::InspectTable { .. }
             | CommandError::Quarantine(_)
             | CommandError::Open { .. }
             | CommandError::WriteCard(_)

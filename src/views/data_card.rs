@@ -24,6 +24,10 @@ pub fn screen(card: &DataCard) -> String {
     lines.push(format!("mean      {}", numbers(|channel| channel.mean)));
     lines.push(format!("deviation {}", numbers(|channel| channel.deviation)));
     lines.push(format!("sizes     {}", sizes(card)));
+    if !card.formats.is_empty() {
+        let formats = card.formats.iter().map(|(name, items)| format!("{name}: {}", count(*items)));
+        lines.push(format!("formats   {}", formats.collect::<Vec<_>>().join(", ")));
+    }
     lines.push(String::new());
     lines.extend(classes(card));
     lines.push(String::new());

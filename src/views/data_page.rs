@@ -23,12 +23,7 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;mar
 /// # Errors
 /// [`GridError`] when the mean images cannot be made a picture.
 pub fn page(card: &DataCard) -> Result<String, GridError> {
-    let mut page = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n\
-         <title>{0}</title>\n<style>{STYLE}</style></head><body>\n<h1>{0}</h1>\n",
-        escaped(&card.source)
-    );
+    let mut page = head(&card.source);
     let mut add = |part: String| page.push_str(&part);
     add(format!("<p>SHA-256 of the training data: <code>{}</code></p>\n", escaped(&card.sha256)));
     add(splits(card));
@@ -40,8 +35,18 @@ pub fn page(card: &DataCard) -> Result<String, GridError> {
     Ok(page)
 }
 
+/// What a page begins with.
+pub(super) fn head(title: &str) -> String {
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n\
+         <title>{0}</title>\n<style>{STYLE}</style></head><body>\n<h1>{0}</h1>\n",
+        escaped(title)
+    )
+}
+
 /// Text that stands in a page as it is: names of folders and files are anybody's.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -85,16 +90,27 @@ fn splits(card: &DataCard) -> String {
     let sizes =
         sizes.map(|size| format!("{}x{}x{} ({})", size.h, size.w, size.c, count(size.items)));
     text.push_str(&sizes.collect::<Vec<_>>().join(", "));
+    let formats =
+        card.formats.iter().map(|(format, items)| format!("{format} ({})", count(*items)));
+    let formats: Vec<String> = formats.collect();
+    if !formats.is_empty() {
+        let _ = write!(text, ". Formats: {}", formats.join(", "));
+    }
     text.push_str(".</p>\n");
     text
 }
 
-/// Two bars a class: how many items to learn from, and how many held out.
 fn classes(card: &DataCard) -> String {
-    let counts = || card.train.by_class.iter().zip(&card.test.by_class);
-    let most = counts().map(|(train, test)| *train.max(test)).max().unwrap_or(0).max(1);
+    let counts = card.train.by_class.iter().zip(&card.test.by_class);
+    let named = card.class_names.iter().zip(counts);
+    class_bars(named.map(|(name, (&train, &test))| (name.as_str(), train, test)))
+}
+
+/// Two bars a class: how many items to learn from, and how many held out.
+pub(super) fn class_bars<'a>(classes: impl Iterator<Item = (&'a str, u64, u64)> + Clone) -> String {
+    let most = classes.clone().map(|(_, train, test)| train.max(test)).max().unwrap_or(0).max(1);
     let mut text = String::from("<table>\n");
-    for (name, (&train, &test)) in card.class_names.iter().zip(counts()) {
+    for (name, train, test) in classes {
         let width = |items: u64| 400.0 * items as f64 / most as f64;
         let _ = writeln!(
             text,

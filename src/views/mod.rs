@@ -2,7 +2,8 @@
 //!
 //! Views read copies (`Status`, `Report`) and know nothing of pools. `table` aligns, `curve` draws, `explanation`,
 //! `status`, `outcome` (with `scores` and `cleaning`) and `predictions` are answers as text, `progress` follows a run, `sweep` many trainings,
-//! `learning_rate` shows a range test, `data_card` and `data_page` tell of a data set,
+//! `learning_rate` shows a range test, `data_card` and `data_page` tell of a data set, `table_card` and
+//! `table_page` of a table,
 //! `quarantine` of what was set aside, `jobs` of jobs.
 
 use std::io::{self, Write};
@@ -22,6 +23,8 @@ pub mod sweep;
 pub mod learning_rate;
 pub mod data_card;
 pub mod data_page;
+pub mod table_card;
+pub mod table_page;
 pub mod jobs;
 
 /// Writes an answer to stdout, ending in one line feed. Who closed the pipe has read enough.

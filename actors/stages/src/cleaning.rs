@@ -5,7 +5,7 @@
 
 use crate::{kinds::StageKind, settings::PipelineSettings};
 use planaria_data::{
-    CleanError, CleanSettings, Cleaning, Codec, Source, SourceError, Split,
+    CleanError, CleanSettings, Cleaning, Codec, Limits, Source, SourceError, Split,
     clean::{
         Cleaned, FarOut, Fences, Fill, FillCount, Missing, Relabelled, SetAside, Sought, Survey,
         Verdicts, fill::COLUMNS_AT_ONCE, labels::class_names, report::FilledColumn,
@@ -119,25 +119,9 @@ fn clean(
     let labels = Relabelled::new(&*source, &settings.labels)?;
     let wanted = [(Split::Train, pipeline.train_items), (Split::Test, pipeline.test_items)];
     let items = wanted.map(|(split, items)| items.unwrap_or(u64::MAX).min(source.len(split)));
-    for items in items {
-        Survey::check(items)?;
-    }
     let lookers = pipeline.lookers();
-    let survey = in_parts(
-        lookers,
-        items[0] + items[1],
-        || Survey::new(&*source, &pipeline.limits, settings),
-        |survey, number| match number.checked_sub(items[0]) {
-            None => survey.look(Split::Train, number),
-            Some(number) => survey.look(Split::Test, number),
-        },
-        Survey::merge,
-    );
-    let mut verdicts = Verdicts::of(survey, settings, labels.as_ref());
-    if settings.outliers != Sought::Off {
-        judge_outliers(&mut verdicts, &*source, settings, lookers);
-    }
-    let verdicts = verdicts.settled()?;
+    let verdicts =
+        judged(&*source, settings, labels.as_ref(), &pipeline.limits, items, lookers)?.settled()?;
     let names =
         labels.as_ref().map_or_else(|| class_names(&*source), |labels| labels.names().to_vec());
     let mut cleaning = verdicts.report(&*source, &names);
@@ -159,6 +143,35 @@ fn clean(
     let cleaned = Cleaned::new(source.clone(), kept.clone(), labels, &filled);
     let before = BeforeCleaning { raw: source, kept, cleaning, fill: by_column };
     Ok(Opened { source: Arc::new(cleaned), cleaned: Some(before) })
+}
+
+/// Looks at the first so many items of both splits, and judges them.
+pub(crate) fn judged<'a>(
+    source: &'a dyn Source,
+    settings: &CleanSettings,
+    labels: Option<&Relabelled>,
+    limits: &'a Limits,
+    items: [u64; 2],
+    lookers: usize,
+) -> Result<Verdicts<'a>, CleanError> {
+    for items in items {
+        Survey::check(items)?;
+    }
+    let survey = in_parts(
+        lookers,
+        items[0] + items[1],
+        || Survey::new(source, limits, settings),
+        |survey, number| match number.checked_sub(items[0]) {
+            None => survey.look(Split::Train, number),
+            Some(number) => survey.look(Split::Test, number),
+        },
+        Survey::merge,
+    );
+    let mut verdicts = Verdicts::of(survey, settings, labels);
+    if settings.outliers != Sought::Off {
+        judge_outliers(&mut verdicts, source, settings, lookers);
+    }
+    Ok(verdicts)
 }
 
 /// Finds the items that lie far out. Rows are read three times more: for their quartiles, and to be set beside them.
@@ -229,7 +242,7 @@ fn pass<T: Clone + Send + Sync>(
 }
 
 /// The numbers of a row; none of one that could be read a moment ago and cannot now: who uses it will say so.
-fn row(source: &dyn Source, split: Split, index: u64) -> Vec<f32> {
+pub(crate) fn row(source: &dyn Source, split: Split, index: u64) -> Vec<f32> {
     let Ok(raw) = source.read(split, index) else { return Vec::new() };
     raw.bytes.as_chunks().0.iter().map(|&four| f32::from_le_bytes(four)).collect()
 }
@@ -277,7 +290,7 @@ fn count_row(source: &dyn Source, index: u64, count: &mut FillCount) {
 }
 
 /// Lets threads look at `0..items`, each into a part of its own, and joins the parts.
-fn in_parts<T: Send>(
+pub(crate) fn in_parts<T: Send>(
     threads: usize,
     items: u64,
     new: impl Fn() -> T + Sync,

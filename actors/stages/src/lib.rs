@@ -8,6 +8,7 @@
 pub mod kinds;
 pub mod settings;
 mod cleaning;
+mod inspect_table;
 mod quarantine;
 mod plan;
 mod stage;
@@ -42,6 +43,7 @@ pub use chaos::ChaosPlan;
 pub use cleaning::{OpenError, Opened};
 pub use events::{EventPage, PipelineEvent, What};
 pub use fine_tune::FineTuneError;
+pub use inspect_table::inspect_table;
 pub use kinds::{STAGES, StageKind};
 pub use measure::{Items, ItemsOfConfig, MeasureError};
 pub use model::{

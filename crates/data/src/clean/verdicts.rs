@@ -167,10 +167,23 @@ impl<'a> Verdicts<'a> {
     ///
     /// # Errors
     /// [`CleanError::NothingLeft`] when all items of a split are to be set aside.
-    pub fn settled(mut self) -> Result<Self, CleanError> {
-        self.count_kept()?;
+    pub fn settled(self) -> Result<Self, CleanError> {
+        let settled = self.counted();
+        settled.check_kept()?;
+        Ok(settled)
+    }
+
+    /// Ends the judging, whatever is left.
+    #[must_use]
+    pub fn counted(mut self) -> Self {
+        for place in 0..self.stays.len() {
+            let stays = self.stays[place];
+            let split = self.split_mut(place);
+            split.items += 1;
+            split.kept += u64::from(stays);
+        }
         self.removed.sort_unstable_by_key(|removed| removed.place);
-        Ok(self)
+        self
     }
 
     /// The items that stay so far.
@@ -290,13 +303,7 @@ impl<'a> Verdicts<'a> {
         }
     }
 
-    fn count_kept(&mut self) -> Result<(), CleanError> {
-        for place in 0..self.stays.len() {
-            let stays = self.stays[place];
-            let split = self.split_mut(place);
-            split.items += 1;
-            split.kept += u64::from(stays);
-        }
+    fn check_kept(&self) -> Result<(), CleanError> {
         for (split, counts) in [(Split::Train, self.counts.train), (Split::Test, self.counts.test)]
         {
             if counts.items > 0 && counts.kept == 0 {

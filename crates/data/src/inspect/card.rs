@@ -1,6 +1,7 @@
 //! The data card: what is told of a data set, to people and to programs.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 use crate::{Pixels, Split};
 
@@ -19,6 +20,8 @@ pub struct DataCard {
     pub train: SplitCard,
     /// The held-out items.
     pub test: SplitCard,
+    /// How many items are files of which format.
+    pub formats: BTreeMap<&'static str, u64>,
     /// The sizes of the pictures, the most frequent first.
     pub sizes: Vec<Size>,
     /// Items of sizes that are not listed.

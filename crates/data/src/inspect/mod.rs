@@ -9,6 +9,8 @@ pub mod class_figures;
 pub mod twins;
 pub mod doubts;
 pub mod card;
+pub mod columns;
+pub mod table;
 
 use std::collections::BTreeMap;
 
@@ -33,6 +35,7 @@ pub struct Inspection {
     looks: Vec<Look>,
     not_remembered: u64,
     unusable: BTreeMap<(SplitName, u64), String>,
+    formats: BTreeMap<&'static str, u64>,
 }
 
 /// An item, as it was found.
@@ -44,6 +47,8 @@ pub struct Found<'a> {
     pub index: u64,
     /// How many bytes it takes encoded; 0 when it cannot be read.
     pub bytes: u64,
+    /// The format of its file, when it is one of a picture.
+    pub format: Option<&'static str>,
     /// Its class and its pixels, or why it has none.
     pub seen: Result<(u8, &'a Pixels), String>,
 }
@@ -59,6 +64,7 @@ impl Inspection {
             looks: Vec::new(),
             not_remembered: 0,
             unusable: BTreeMap::new(),
+            formats: BTreeMap::new(),
         }
     }
 
@@ -67,7 +73,10 @@ impl Inspection {
     /// # Panics
     /// When the label is not below the number of classes: sources check theirs.
     pub fn add(&mut self, found: Found<'_>) {
-        let Found { split, index, bytes, seen } = found;
+        let Found { split, index, bytes, format, seen } = found;
+        if let Some(format) = format {
+            *self.formats.entry(format).or_default() += 1;
+        }
         let card = &mut self.splits[usize::from(split == Split::Test)];
         card.items += 1;
         card.bytes += bytes;
@@ -126,6 +135,9 @@ impl Inspection {
         self.figures.merge(&other.figures);
         self.not_remembered += other.not_remembered;
         self.looks.extend(other.looks);
+        for (format, items) in other.formats {
+            *self.formats.entry(format).or_default() += items;
+        }
         for (item, what) in other.unusable {
             self.list_unusable(item, what);
         }
@@ -161,6 +173,7 @@ impl Inspection {
             class_names: class_names(source),
             train,
             test,
+            formats: self.formats,
             sizes,
             sizes_unlisted: self.sizes_unlisted,
             channels: self.figures.channels(),

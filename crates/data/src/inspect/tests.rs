@@ -50,7 +50,7 @@ impl Hand {
         for (number, (split, label, pixels)) in self.0.iter().enumerate() {
             let index = &mut indices[usize::from(*split == Split::Test)];
             let seen = pixels.as_ref().map(|pixels| (*label, pixels)).map_err(String::clone);
-            let found = Found { split: *split, index: *index, bytes: 7, seen };
+            let found = Found { split: *split, index: *index, bytes: 7, format: None, seen };
             *index += 1;
             shares[number % workers].add(found);
         }

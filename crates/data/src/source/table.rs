@@ -12,6 +12,7 @@ pub mod columns_writer;
 mod csv;
 mod json;
 mod records;
+mod texts;
 
 use std::borrow::Cow;
 use std::io::Read;
