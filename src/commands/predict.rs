@@ -2,7 +2,10 @@
 //!
 //! A picture that cannot be read or classified has its error in its place; the others are answered.
 
-use planaria_data::Limits;
+use planaria_data::{
+    Limits,
+    drift::{Drift, DriftLimits},
+};
 use planaria_stages::{Prediction, SavedModel};
 use serde::Deserialize;
 use serde_json::json;
@@ -86,7 +89,12 @@ fn by_file(model: &Path, images: &[PathBuf]) -> Result<Vec<FileAnswer>, CommandE
             Err(error) => FileAnswer::Refused { file, error },
         }
     });
-    Ok(answers.collect())
+    let answers = answers.collect();
+    let drift = model.drift(DriftLimits::default());
+    if let Some(drift) = drift.filter(Drift::has_drifted) {
+        views::message(&format!("drift: {drift}"));
+    }
+    Ok(answers)
 }
 
 /// The answer to `predict`.

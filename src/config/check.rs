@@ -16,7 +16,7 @@ use planaria_stages::{
 use std::{collections::BTreeMap, env, path::PathBuf};
 
 use super::{
-    Config, ControlSettings, augment, cache, clean, data,
+    Config, ControlSettings, augment, cache, clean, data, drift,
     explain::DataFacts,
     fault::Faults,
     fingerprint,
@@ -84,6 +84,7 @@ fn read(reading: &Reading<'_>, root: &mut Section<'_>) -> Config {
         resume: None,
         baselines: baselines(root.section("baselines")),
         predict: predict(root.section("predict"), is_drawings, network.input),
+        drift: drift::read(root.section("drift")),
         network,
         pools,
         autoscale,

@@ -3,7 +3,7 @@
 //! `load` reads it (`RawConfig`), `overlay` lays over it what flags say, `check` turns that into a `Config` or
 //! into every fault at once, `explain` says what it would do. `section` reads one table, `fault` is
 //! what can be wrong, `source`, `data`, `clean`, `network`, `training` (with `schedule`, `optimiser`, `loss`,
-//! `validation` and `sampling`), `cache` and `pools` are the longer sections, `fingerprint` is what the result depends on. `sweep` is a
+//! `validation` and `sampling`), `cache`, `drift` and `pools` are the longer sections, `fingerprint` is what the result depends on. `sweep` is a
 //! config of its own kind: many trainings that differ in some values, the `trials`.
 
 use planaria_stages::PipelineSettings;
@@ -21,6 +21,7 @@ pub mod check;
 mod source;
 mod data;
 mod clean;
+mod drift;
 mod augment;
 mod network;
 mod training;

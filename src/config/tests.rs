@@ -93,6 +93,10 @@ const FAULTS: &[(&str, &str)] = &[
         "[quarantine]\nitems = 100001",
         "2:9: quarantine.items: 100001 is out of range: choose 0 to 100000",
     ),
+    (
+        "[drift]\nwindow = 7",
+        "2:10: drift.window: 7 predictions say nothing: choose 50 or more, or 0",
+    ),
     ("[augment]\ncrop_area = 0", "2:13: augment.crop_area: 0 is out of range: choose 0.01 to 1"),
     ("[augment]\nmixup = 1.5", "2:9: augment.mixup: 1.5 is out of range: choose 0 to 1"),
     ("[augment]\nmagnitude = 31", "2:13: augment.magnitude: 31 is out of range: choose 0 to 30"),

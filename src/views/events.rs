@@ -37,6 +37,7 @@ fn words(what: &What) -> (&str, String) {
             (stage, format!("gave up item {item}: {cause}"))
         }
         What::Scaled { stage, from, to } => (stage, format!("scaled from {from} to {to} workers")),
+        What::Noticed { stage, what } => (stage, what.clone()),
         What::Escalated { cause } => ("supervisor", format!("gave up: {cause}")),
     }
 }

@@ -17,6 +17,9 @@ pub fn screen(status: &RuntimeStatus, all_workers: bool) -> String {
     if let Some(counts) = &pipeline.cleaning {
         lines.push(format!("cleaned  {}", cleaning::line(counts)));
     }
+    if let Some(drift) = &pipeline.drift {
+        lines.push(format!("drift    {drift}"));
+    }
     lines.push(String::new());
     lines.extend(stages(&pipeline.stages));
     let workers: Vec<&WorkerStatus> = pipeline
@@ -207,6 +210,7 @@ pub(crate) mod tests {
             samples_per_second: 5210.7,
             model: None,
             cleaning: None,
+            drift: None,
             items,
             failures: 1,
             restarts: 1,

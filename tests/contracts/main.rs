@@ -8,6 +8,7 @@ mod pipelines;
 mod bounds;
 mod delivery;
 mod determinism;
+mod drift;
 mod supervision;
 mod durability;
 mod trust;

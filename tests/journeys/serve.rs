@@ -37,6 +37,34 @@ fn a_trained_runtime_answers_predictions_until_a_signal_ends_it() {
     }
 }
 
+#[test]
+fn predictions_unlike_those_it_was_measured_on_are_an_event_and_in_the_status() {
+    let world = World::with(&training(320, 1, "[drift]\nwindow = 50\n"));
+    let runtime = serving(&world);
+    let names: Vec<String> = (0..10).map(|number| format!("{number}.png")).collect();
+    let mut client = world.client();
+    for _ in 0..5 {
+        client.call("predict", pictures(&names, &drawings::one(true)));
+    }
+    let events = world.ask(&["events"]).with(0).out;
+    assert!(events.contains("drift: of the last 50 predictions"), "{events}");
+    let status = world.ask(&["status"]).with(0).out;
+    assert!(status.contains("drift    of the last 50 predictions"), "{status}");
+    let status = world.ask(&["status", "--json"]).with(0).json();
+    assert_eq!(status["drift"]["items"], 50);
+    let now = status["drift"]["classes"]["now"].as_array().expect("a share each");
+    assert!(now.iter().any(|share| *share == 1.0), "all are the same picture: {status}");
+    // From the model's file alone, too.
+    let model = status["model"]["file"].as_str().expect("its file").to_owned();
+    let files: Vec<String> = (0..60).map(|number| format!("{number}.png")).collect();
+    files.iter().for_each(|file| world.write(file, drawings::one(true)));
+    let args = ["predict", "--model", &model].into_iter().chain(files.iter().map(String::as_str));
+    let args: Vec<&str> = args.collect();
+    world.planaria(&args).with(0).says(&["drift: of the last 60 predictions"]);
+    runtime.signal(Signal::TERM);
+    runtime.end().with(0);
+}
+
 /// Neither the socket nor its lock is left.
 fn is_swept(world: &World) {
     for name in ["control.sock", "control.sock.lock"] {

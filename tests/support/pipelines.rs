@@ -39,6 +39,7 @@ pub(crate) fn settings(state_dir: &Path) -> PipelineSettings {
         fit_normalise: false,
         clean: None,
         quarantine: QuarantineSettings::default(),
+        drift: DriftSettings::default(),
         augmentation: Augmentation::affine(1.0, 5.0, 0.05),
         network: NetworkSettings { name: "tiny-cnn".to_owned(), input, layers },
         train: TrainSettings {

@@ -118,7 +118,8 @@ impl<F: Flow> Core<F> {
         actions: &mut Vec<Action>,
         change: impl FnOnce(&mut F, &mut Intake<'_>) -> R,
     ) -> R {
-        let result = change(&mut self.flow, &mut Intake::new(&mut self.pools, now));
+        let result =
+            change(&mut self.flow, &mut Intake::new(&mut self.pools, &mut self.events, now));
         self.hint(None, now, actions);
         result
     }
@@ -164,7 +165,7 @@ impl<F: Flow> Core<F> {
             Request::Acknowledge { item, output, busy } => {
                 self.pools[at].busy += busy;
                 if self.pools[at].acknowledge(worker, item, now) == Acknowledged::First {
-                    let mut intake = Intake::new(&mut self.pools, now);
+                    let mut intake = Intake::new(&mut self.pools, &mut self.events, now);
                     self.flow.commit(stage, item, Done { output, busy }, &mut intake);
                 }
             }
@@ -285,7 +286,7 @@ impl<F: Flow> Core<F> {
         self.note_rebalancing(stage, now);
         actions.push(Action::Fence(worker));
         for (item, cause) in given_up {
-            let mut intake = Intake::new(&mut self.pools, now);
+            let mut intake = Intake::new(&mut self.pools, &mut self.events, now);
             self.flow.give_up(stage, item, &cause, &mut intake);
             self.events.push(now, Event::DeadLettered { stage, item, cause });
         }

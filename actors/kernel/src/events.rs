@@ -70,6 +70,13 @@ pub enum Event {
         /// Workers from now on.
         to: u16,
     },
+    /// The flow has noticed something that people should know.
+    Noticed {
+        /// At which stage.
+        stage: StageId,
+        /// What, in words.
+        what: String,
+    },
     /// Supervision gave up; the pipeline stops.
     Escalated {
         /// Why, in words.

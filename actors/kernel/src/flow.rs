@@ -1,6 +1,7 @@
 //! What a pipeline is, to the kernel: what a lease carries, and what a commit leads to.
 
 use crate::{
+    events::{Event, EventLog},
     failpoint::ExitCause,
     ids::{ItemId, StageId},
     intensity::Ms,
@@ -47,12 +48,18 @@ pub struct Done<O> {
 /// The door through which a flow accepts items into its stages, in the same step as the commit that they follow from.
 pub struct Intake<'a> {
     pools: &'a mut [Pool],
+    events: &'a mut EventLog,
     now: Ms,
 }
 
 impl<'a> Intake<'a> {
-    pub(crate) fn new(pools: &'a mut [Pool], now: Ms) -> Self {
-        Intake { pools, now }
+    pub(crate) fn new(pools: &'a mut [Pool], events: &'a mut EventLog, now: Ms) -> Self {
+        Intake { pools, events, now }
+    }
+
+    /// Makes an event of what a flow has noticed at a stage, and people should know.
+    pub fn notice(&mut self, stage: StageId, what: String) {
+        self.events.push(self.now, Event::Noticed { stage, what });
     }
 
     /// The host's time: for reports, never for results.

@@ -1,10 +1,14 @@
 //! An evaluated model -> a file, whole or not at all; its commit makes it the one that answers.
 
 use crate::{
-    evaluate::Scores,
-    model::Model,
+    evaluate::{Scores, Watched},
+    model::{Model, PROFILE},
     plan::Plan,
     stage::{Outcome, Stage, Task, failed},
+};
+use planaria_data::{
+    Codec,
+    drift::{self, Profile},
 };
 use planaria_durable::whole_file;
 use planaria_kernel::{Pulse, WorkerError};
@@ -22,6 +26,8 @@ pub(crate) struct Candidate {
     /// Steps of training behind it.
     pub(crate) step: u64,
     pub(crate) scores: Arc<Scores>,
+    /// By block of the evaluation: the items that drift is told by.
+    pub(crate) watched: Vec<Arc<Vec<Watched>>>,
     /// A file of an earlier version that nobody needs any more.
     pub(crate) retired: Option<PathBuf>,
 }
@@ -32,6 +38,8 @@ pub(crate) struct Deployed {
     /// Size of the file.
     pub(crate) file_bytes: u64,
     pub(crate) weights_sha256: String,
+    /// What later items are compared with, where drift is told.
+    pub(crate) profile: Option<Arc<Profile>>,
 }
 
 /// Writes one model.
@@ -51,10 +59,15 @@ impl Stage for Deploy {
 
     fn work(&mut self, candidate: Candidate, pulse: &Pulse) -> Result<Deployed, WorkerError> {
         pulse.beat()?;
-        let Candidate { model, step, scores, retired } = candidate;
+        let Candidate { model, step, scores, watched, retired } = candidate;
         let plan = &self.0;
         let weights_sha256 = weights_sha256(&model.weights.parameters);
-        let metadata = metadata(plan, step, &scores, &weights_sha256);
+        let mut metadata = metadata(plan, step, &scores, &weights_sha256);
+        let profile = profile(plan, &watched);
+        if let Some(profile) = &profile {
+            let profile = serde_json::to_string(&**profile).map_err(failed)?;
+            metadata.insert(PROFILE.to_owned(), profile);
+        }
         let bytes = model.to_bytes(metadata).map_err(failed)?;
         pulse.beat()?;
         let file = file_name(plan, step, &weights_sha256);
@@ -63,8 +76,19 @@ impl Stage for Deploy {
         if let Some(retired) = retired {
             remove(&retired)?;
         }
-        Ok(Deployed { file, file_bytes: bytes.len() as u64, weights_sha256 })
+        Ok(Deployed { file, file_bytes: bytes.len() as u64, weights_sha256, profile })
     }
+}
+
+/// What the items that drift is told by were like; none when it is not told.
+fn profile(plan: &Plan, watched: &[Arc<Vec<Watched>>]) -> Option<Arc<Profile>> {
+    let items = watched.iter().flat_map(|block| block.iter());
+    items.clone().next()?;
+    let source = &*plan.source;
+    let is_table = matches!(source.codec(), Codec::Floats { .. });
+    let names = drift::figure_names(source.shape(), is_table, source.feature_names());
+    let items = items.map(|item| (&item.figures[..], item.class));
+    Some(Arc::new(Profile::of(names, items, plan.network.classes())))
 }
 
 fn file_name(plan: &Plan, step: u64, weights_sha256: &str) -> PathBuf {

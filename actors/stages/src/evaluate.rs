@@ -2,11 +2,11 @@
 
 use crate::{
     flow::samples::Sample,
-    model::Weights,
+    model::{Weights, greatest},
     plan::Plan,
     stage::{Outcome, Stage, Task, failed},
 };
-use planaria_data::{Decoder, Values};
+use planaria_data::{Decoder, Values, drift};
 use planaria_kernel::{Pulse, WorkerError};
 use planaria_learn::{Score, Workspace, ndarray::Array2};
 use std::sync::Arc;
@@ -22,6 +22,16 @@ pub(crate) struct Scored {
     pub(crate) score: Score,
     /// The items that were not in memory: their places there, and their values.
     pub(crate) recalled: Vec<(u64, Arc<Values>)>,
+    /// Of every n-th test item, what drift is told by.
+    pub(crate) watched: Vec<Watched>,
+}
+
+/// An item that later ones are compared with.
+pub(crate) struct Watched {
+    /// What is looked at of it.
+    pub(crate) figures: Vec<f32>,
+    /// The class that was predicted for it.
+    pub(crate) class: usize,
 }
 
 /// What a version scores.
@@ -64,8 +74,8 @@ impl Stage for Evaluate {
     fn work(&mut self, block: Block, pulse: &Pulse) -> Result<Scored, WorkerError> {
         let (network, settings) = (&self.plan.network, &self.plan.settings);
         self.images.clear();
-        let mut recalled = Vec::new();
-        for sample in &block.samples {
+        let (mut recalled, mut looked_at) = (Vec::new(), Vec::new());
+        for (at, sample) in block.samples.iter().enumerate() {
             pulse.beat()?;
             let values = self.plan.values(sample, &mut self.decoder)?;
             let begin = self.images.len();
@@ -74,6 +84,9 @@ impl Stage for Evaluate {
                 let name = self.plan.name_of(sample.address.split, sample.address.index);
                 failed(format!("{name}: {error}"))
             })?;
+            if self.plan.is_watched(sample.address) {
+                looked_at.push((at, drift::figures(&values)));
+            }
             recalled.extend(sample.recalled(values));
         }
         let mut probabilities = Array2::zeros((block.samples.len(), network.classes()));
@@ -87,6 +100,10 @@ impl Stage for Evaluate {
         let labels: Vec<u8> = block.samples.iter().map(|sample| sample.label).collect();
         let mut score = Score::new(network.classes());
         score.add(probabilities.view(), &labels);
-        Ok(Scored { score, recalled })
+        let predicted = |place: usize| greatest(probabilities.row(place).iter().copied());
+        let watched = looked_at.into_iter();
+        let watched =
+            watched.map(|(place, figures)| Watched { figures, class: predicted(place) }).collect();
+        Ok(Scored { score, recalled, watched })
     }
 }

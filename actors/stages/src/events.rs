@@ -96,6 +96,13 @@ pub enum What {
         /// Workers from now on.
         to: u16,
     },
+    /// Something that people should know has been noticed.
+    Noticed {
+        /// At which stage.
+        stage: String,
+        /// What, in words.
+        what: String,
+    },
     /// Supervision gave up; the pipeline stops.
     Escalated {
         /// Why.
@@ -139,6 +146,7 @@ fn what(event: Event) -> What {
             What::DeadLettered { stage: stage_name(stage), item: item.0, cause }
         }
         Event::Scaled { stage, from, to } => What::Scaled { stage: stage_name(stage), from, to },
+        Event::Noticed { stage, what } => What::Noticed { stage: stage_name(stage), what },
         Event::Escalated { reason } => What::Escalated { cause: reason },
     }
 }

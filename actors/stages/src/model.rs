@@ -1,6 +1,10 @@
 //! A model: weights, and everything that is needed to answer a picture with them.
 
-use planaria_data::{Codec, Fit, Invert, Limits, Normalise, Numbers, PerChannel, Values, fit_to};
+use planaria_data::{
+    Codec, Fit, Invert, Limits, Normalise, Numbers, PerChannel, Values,
+    drift::{Binned, Drift, DriftLimits, Profile, Recent},
+    fit_to,
+};
 use planaria_kernel::Interrupt;
 use planaria_learn::{
     LOSSES, Loss, ModelError, Network, Predictor, Shape, Views, Workspace, model_file,
@@ -19,6 +23,9 @@ pub const PREPROCESSING: &str = "preprocessing";
 
 /// The key of a model file's metadata that holds the names of its classes; not there when they have none.
 pub const CLASS_NAMES: &str = "class_names";
+
+/// The key of a model file's metadata that holds the [`Profile`] of the items it was measured on; not there when drift is not told.
+pub const PROFILE: &str = "profile";
 
 /// The key of a model file's metadata that says what it was trained with, by its name in [`LOSSES`]; without it by
 /// cross-entropy.
@@ -91,6 +98,8 @@ pub(crate) struct Model {
     /// In their order; empty when they have only numbers.
     pub(crate) class_names: Vec<String>,
     pub(crate) limits: Limits,
+    /// The items that it was measured on, where drift is told.
+    pub(crate) profile: Option<Arc<Profile>>,
     /// Counts deployments, from 1; 0 for a saved model.
     pub(crate) version: u64,
 }
@@ -143,6 +152,19 @@ pub enum PredictError {
     Stopping,
 }
 
+/// The answer to a picture, and how it lies in the model's profile, if it has one.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) prediction: Result<Prediction, PredictError>,
+    pub(crate) binned: Option<Binned>,
+}
+
+impl Answered {
+    fn bad(reason: String) -> Answered {
+        Answered { prediction: Err(PredictError::BadImage { reason }), binned: None }
+    }
+}
+
 impl Model {
     /// Decodes, fits and classifies one picture.
     ///
@@ -153,10 +175,10 @@ impl Model {
         image: &[u8],
         workspace: &mut Workspace,
         pulse: &mut dyn FnMut() -> Result<(), E>,
-    ) -> Result<Result<Prediction, PredictError>, E> {
+    ) -> Result<Answered, E> {
         let values = match self.decode(image) {
             Ok(values) => values,
-            Err(reason) => return Ok(Err(PredictError::BadImage { reason })),
+            Err(reason) => return Ok(Answered::bad(reason)),
         };
         pulse()?;
         let mut numbers = vec![0.0; values.count()];
@@ -165,17 +187,16 @@ impl Model {
         let images = self.network.input().samples(&numbers);
         let predictor = self.predictor();
         if let Err(error) = self.network.check_input(images.view()) {
-            return Ok(Err(PredictError::BadImage { reason: error.to_string() }));
+            return Ok(Answered::bad(error.to_string()));
         }
         predictor.predict(images, workspace, probabilities.view_mut(), pulse)?;
         let (probabilities, _) = probabilities.into_raw_vec_and_offset();
-        let top = |best: usize, class| {
-            if probabilities[class] > probabilities[best] { class } else { best }
-        };
-        let class = (0..probabilities.len()).fold(0, top);
+        let class = greatest(probabilities.iter().copied());
         let probability = probabilities[class];
         let (class_names, model) = (self.class_names.clone(), self.version);
-        Ok(Ok(Prediction { class, probability, probabilities, class_names, model }))
+        let binned = self.profile.as_ref().map(|profile| profile.binned(&values, class));
+        let prediction = Prediction { class, probability, probabilities, class_names, model };
+        Ok(Answered { prediction: Ok(prediction), binned })
     }
 
     /// The weights, ready to predict.
@@ -211,11 +232,24 @@ impl Model {
     }
 }
 
+/// The place of the greatest of these, the first of several.
+pub(crate) fn greatest(probabilities: impl Iterator<Item = f32>) -> usize {
+    let mut best = (0, f32::NEG_INFINITY);
+    for (place, probability) in probabilities.enumerate() {
+        if probability > best.1 {
+            best = (place, probability);
+        }
+    }
+    best.0
+}
+
 /// A model from a file, with no runtime alive.
 #[derive(Debug)]
 pub struct SavedModel {
     model: Model,
     workspace: Workspace,
+    /// What it has answered so far.
+    recent: Option<Recent>,
     weights_sha256: String,
     metadata: BTreeMap<String, String>,
 }
@@ -267,6 +301,14 @@ pub enum OpenModelError {
         /// What is wrong with it.
         reason: String,
     },
+    /// What it says of the items that it was measured on cannot be used.
+    #[error("{path}: its metadata's `{PROFILE}` cannot be used ({reason}): remove or repair it")]
+    Profile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// It does not say what its classes are called in a way that can be understood.
     #[error(
         "{path}: its metadata's `{CLASS_NAMES}` cannot be used ({reason}): remove or repair it"
@@ -300,6 +342,8 @@ impl SavedModel {
             .map_err(|reason| OpenModelError::ClassNames { path: path.to_owned(), reason })?;
         let loss = loss(&file.metadata)
             .map_err(|reason| OpenModelError::Loss { path: path.to_owned(), reason })?;
+        let profile = profile(&file.metadata, &network)
+            .map_err(|reason| OpenModelError::Profile { path: path.to_owned(), reason })?;
         let predictor = Predictor::of_file(&network, &file).map_err(unusable)?;
         let predictor = predictor.with_loss(loss.clone()).with_views(preprocessing.views);
         let network = Arc::new(network);
@@ -307,9 +351,10 @@ impl SavedModel {
         let weights_sha256 = weights_sha256(&file.parameters);
         let weights = Weights::ready(file.parameters, predictor);
         let limits = Limits::default();
+        let version = 0;
         let model =
-            Model { network, loss, weights, preprocessing, class_names, limits, version: 0 };
-        Ok(SavedModel { model, workspace, weights_sha256, metadata: file.metadata })
+            Model { network, loss, weights, preprocessing, class_names, limits, profile, version };
+        Ok(SavedModel { model, workspace, recent: None, weights_sha256, metadata: file.metadata })
     }
 
     /// Answers one picture, given as the bytes of an image file.
@@ -319,9 +364,22 @@ impl SavedModel {
     pub fn predict(&mut self, image: &[u8]) -> Result<Prediction, PredictError> {
         let mut never = || Ok::<(), Infallible>(());
         match self.model.predict(image, &mut self.workspace, &mut never) {
-            Ok(answer) => answer,
+            Ok(Answered { prediction, binned }) => {
+                let profile = self.model.profile.as_ref();
+                if let Some((profile, binned)) = profile.zip(binned) {
+                    self.recent.get_or_insert_with(|| profile.recent()).add(&binned);
+                }
+                prediction
+            }
             Err(never) => match never {},
         }
+    }
+
+    /// How all pictures that it has answered differ from those that it was measured on; none before the first, or when its file
+    /// does not say what those were like.
+    pub fn drift(&self, limits: DriftLimits) -> Option<Drift> {
+        let recent = self.recent.as_ref()?;
+        Some(self.model.profile.as_ref()?.compare(recent, limits))
     }
 
     /// The network with its weights, ready to predict.
@@ -385,6 +443,17 @@ fn loss(metadata: &BTreeMap<String, String>) -> Result<Loss, String> {
     known.map(|(_, loss)| loss()).ok_or_else(|| format!("no loss is called {name:?}"))
 }
 
+/// Reads what the items were like that the model was measured on.
+fn profile(
+    metadata: &BTreeMap<String, String>,
+    network: &Network,
+) -> Result<Option<Arc<Profile>>, String> {
+    let Some(text) = metadata.get(PROFILE) else { return Ok(None) };
+    let profile: Profile = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    profile.check(network.classes())?;
+    Ok(Some(Arc::new(profile)))
+}
+
 /// Reads the names of the classes; none are no names.
 fn class_names(
     metadata: &BTreeMap<String, String>,
@@ -421,7 +490,7 @@ impl OnePicture {
         model: &Model,
         image: &[u8],
         pulse: &mut dyn FnMut() -> Result<(), Interrupt>,
-    ) -> Result<Result<Prediction, PredictError>, Interrupt> {
+    ) -> Result<Answered, Interrupt> {
         let fits = |kept: &&mut (Arc<Network>, Workspace)| Arc::ptr_eq(&kept.0, &model.network);
         let workspace = match self.0.as_mut().filter(fits) {
             Some((_, workspace)) => workspace,

@@ -5,6 +5,7 @@ use crate::{
     class_weights,
     cleaning::{OpenError, Opened},
     fine_tune::{self, FineTuneError, Origin},
+    ingest::Address,
     settings::{ClassShares, PipelineSettings, ValidationSettings},
 };
 use planaria_data::{Codec, NormaliseError, Source, SourceError, Split, Values};
@@ -115,6 +116,9 @@ pub fn item_shape(source: &dyn Source) -> Shape {
         (_, (h, w, c)) => Shape::Image { h, w, c },
     }
 }
+
+/// Test items that drift is told by.
+const WATCHED_MAX: u64 = 4_096;
 
 /// The constants of a run.
 pub(crate) struct Plan {
@@ -316,6 +320,13 @@ impl Plan {
     /// Items that nothing is learnt from: the source's test items, and those set aside.
     pub(crate) fn held_out_items(&self) -> u64 {
         self.test_items + self.validation_items
+    }
+
+    /// Whether drift is told by an item: some thousands of the test items, as far apart as they can be, where it is told at all.
+    pub(crate) fn is_watched(&self, address: Address) -> bool {
+        let apart = self.test_items.div_ceil(WATCHED_MAX).max(1);
+        let is_test = matches!(address.split, Split::Test);
+        self.settings.drift.window > 0 && is_test && address.index.is_multiple_of(apart)
     }
 
     /// How many blocks of test items an evaluation has.

@@ -1,7 +1,7 @@
 //! A user's picture -> its class, by the newest model.
 
 use crate::{
-    model::{Model, OnePicture, PredictError, Prediction},
+    model::{Answered, Model, OnePicture},
     stage::{Outcome, Stage, Task},
 };
 use planaria_kernel::{Pulse, WorkerError};
@@ -16,7 +16,7 @@ pub(crate) enum Request {
 }
 
 /// What a request comes to; none when nobody waits.
-pub(crate) type Answer = Option<Result<Prediction, PredictError>>;
+pub(crate) type Answer = Option<Answered>;
 
 /// Answers one request.
 #[derive(Default)]

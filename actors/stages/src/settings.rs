@@ -1,10 +1,10 @@
 //! What a pipeline is built from: checked values, nothing left to doubt.
 
-pub use planaria_data::SourceSettings;
 use planaria_data::{
     Augmentation, CleanSettings, Fit, Invert, Limits, Moments, Normalise, Source, SourceError,
     Split,
 };
+pub use planaria_data::{SourceSettings, drift::DriftLimits};
 use planaria_kernel::Strategy;
 use planaria_learn::{Initialiser, Isa, LayerSpec, Loss, Schedule, Shape, Update, Views};
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,8 @@ pub struct PipelineSettings {
     pub resume: Option<Resume>,
     /// The classical models beside it.
     pub baselines: BaselineSettings,
+    /// When what is predicted of late has drifted away from what the model was measured on.
+    pub drift: DriftSettings,
     /// How pictures are brought into the form that the model expects, and how many may wait.
     pub predict: PredictSettings,
     /// What the network is computed with.
@@ -107,6 +109,22 @@ impl Default for QuarantineSettings {
     /// A thousand items of 64 MiB in all.
     fn default() -> Self {
         QuarantineSettings { items: 1_000, bytes: 64 << 20 }
+    }
+}
+
+/// When predictions of late have drifted. No part of the result.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DriftSettings {
+    /// So many predictions are looked at together; 0 for none, and then models keep nothing to compare with.
+    pub window: u64,
+    /// Beyond what they have drifted.
+    pub limits: DriftLimits,
+}
+
+impl Default for DriftSettings {
+    /// A thousand at a time.
+    fn default() -> Self {
+        DriftSettings { window: 1_000, limits: DriftLimits::default() }
     }
 }
 

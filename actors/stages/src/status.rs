@@ -1,6 +1,6 @@
 //! What a person may see of a running pipeline: copied, never locked.
 
-use planaria_data::clean::CleaningCounts;
+use planaria_data::{clean::CleaningCounts, drift::Drift};
 use serde::{Deserialize, Serialize};
 
 /// A moment of a pipeline: the answer to `planaria status`.
@@ -27,6 +27,9 @@ pub struct Status {
     /// What the cleaning of the source has found, where it is cleaned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cleaning: Option<CleaningCounts>,
+    /// How the last window of predictions differs from what the model was measured on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
     /// Items of all stages.
     pub items: ItemCounts,
     /// Deaths of actors, injected and real.

@@ -46,6 +46,7 @@ pub(crate) fn status(
             file: deployed.file.display().to_string(),
         }),
         cleaning: plan.opened.cleaning().map(|cleaning| cleaning.counts),
+        drift: core.flow().predictions.drift().cloned(),
         items: total(&pools),
         failures: core.failures() + supervisor_restarts,
         restarts: restarts(&pools) + supervisor_restarts,

@@ -18,6 +18,7 @@ pub mod fit;
 pub mod grid;
 pub mod inspect;
 pub mod clean;
+pub mod drift;
 
 pub use augmentation::{AUGMENTATIONS, Augmentation};
 pub use clean::{CleanError, CleanSettings, Cleaning};

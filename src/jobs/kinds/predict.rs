@@ -1,6 +1,6 @@
 //! `predict`: the classes of a picture, or of all pictures of a folder, in a file with a line for each.
 
-use planaria_data::Limits;
+use planaria_data::{Limits, drift::DriftLimits};
 use planaria_stages::{Prediction, SavedModel};
 use serde_json::json;
 use std::{
@@ -49,6 +49,7 @@ fn predict_all(model: &Path, input: &Path, ticket: &Ticket) -> Result<Option<Mad
     let result = json!({
         "pictures": pictures.len(),
         "refused": refused,
+        "drift": model.drift(DriftLimits::default()),
         "weights_sha256": model.weights_sha256(),
     });
     Ok(Some(Made { result, files: vec![(ANSWERS.to_owned(), lines)] }))

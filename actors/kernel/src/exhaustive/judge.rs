@@ -142,6 +142,7 @@ impl Record {
             Event::Redelivered { .. }
             | Event::Rebalanced { .. }
             | Event::Scaled { .. }
+            | Event::Noticed { .. }
             | Event::Escalated { .. } => {}
         }
     }

@@ -408,6 +408,9 @@ impl<F: Flow> State<F> {
                 Event::Scaled { stage, from, to } => {
                     tracing::info!(stage = name(stage), from, to, "pool scaled");
                 }
+                Event::Noticed { stage, what } => {
+                    tracing::warn!(stage = name(stage), "{what}");
+                }
                 Event::Escalated { reason } => {
                     tracing::error!(cause = reason, "supervision gave up");
                 }

@@ -11,12 +11,13 @@ use super::{
 };
 use crate::{
     deploy::{Candidate, Deployed},
-    evaluate::{Block, Scores},
+    evaluate::{Block, Scores, Watched},
     kinds::StageKind,
     model::{Model, Preprocessing, Weights},
     plan::Plan,
     results::{EvaluationPoint, ValidationPoint},
 };
+use planaria_data::drift::Profile;
 use planaria_kernel::{Intake, ItemId};
 use planaria_learn::Score;
 use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
@@ -54,6 +55,8 @@ struct Current {
     version: Version,
     /// By block.
     blocks: Vec<Option<Score>>,
+    /// Likewise the items that drift is told by.
+    watched: Vec<Arc<Vec<Watched>>>,
     /// All of them, once they are there.
     scores: Option<Arc<Scores>>,
     busy: Duration,
@@ -153,7 +156,9 @@ impl Evaluation {
             intake.accept(id(StageKind::Evaluate), ItemId(self.number * count + block));
         }
         let blocks = vec![const { None }; count as usize];
-        self.current = Some(Current { version, blocks, scores: None, busy: Duration::ZERO });
+        let watched = vec![Arc::default(); count as usize];
+        let busy = Duration::ZERO;
+        self.current = Some(Current { version, blocks, watched, scores: None, busy });
     }
 
     pub(crate) fn block(&self, ordinal: u64, samples: &Samples) -> Block {
@@ -166,13 +171,14 @@ impl Evaluation {
     pub(crate) fn scored(
         &mut self,
         ordinal: u64,
-        score: Score,
+        (score, watched): (Score, Vec<Watched>),
         busy: Duration,
         intake: &mut Intake<'_>,
     ) {
         let block = (ordinal % self.plan.blocks()) as usize;
         let current = self.current.as_mut().expect("a score belongs to the current version");
         current.blocks[block] = Some(score);
+        current.watched[block] = Arc::new(watched);
         current.busy += busy;
         if !current.blocks.iter().all(Option::is_some) {
             return;
@@ -225,14 +231,15 @@ impl Evaluation {
         let current = self.current();
         let scores = current.scores.clone().expect("only a scored version is deployed");
         let retired = (self.files.len() >= FILES_KEPT).then(|| self.files[0].clone());
-        Candidate { model: self.model(), step: current.version.step, scores, retired }
+        let (model, watched) = (self.model(None), current.watched.clone());
+        Candidate { model, step: current.version.step, scores, watched, retired }
     }
 
     /// The current version answers from now on.
     pub(crate) fn was_deployed(&mut self, deployed: Deployed, intake: &mut Intake<'_>) {
-        let model = self.model();
+        let Deployed { file, file_bytes, weights_sha256, profile } = deployed;
+        let model = self.model(profile);
         let current = self.current.take().expect("a version is deployed once");
-        let Deployed { file, file_bytes, weights_sha256 } = deployed;
         if self.files.len() >= FILES_KEPT {
             self.files.pop_front();
         }
@@ -254,7 +261,7 @@ impl Evaluation {
         intake.raise_limit(id(StageKind::Predict), super::NO_LIMIT);
     }
 
-    fn model(&self) -> Arc<Model> {
+    fn model(&self, profile: Option<Arc<Profile>>) -> Arc<Model> {
         let settings = &self.plan.settings;
         Arc::new(Model {
             network: self.plan.network.clone(),
@@ -270,6 +277,7 @@ impl Evaluation {
             },
             class_names: self.plan.source.class_names().to_vec(),
             limits: settings.limits,
+            profile,
             version: self.deployments + 1,
         })
     }

@@ -5,6 +5,7 @@
 
 mod checkpoints;
 mod comparison;
+mod drift_watch;
 mod evaluation;
 mod judgement;
 mod loss_curve;
@@ -91,7 +92,7 @@ impl PipelineFlow {
             checkpoints: Checkpoints::new(&plan, files),
             evaluation: Evaluation::new(plan.clone(), judged),
             training,
-            predictions: Predictions::new(plan.settings.predict.capacity),
+            predictions: Predictions::new(&plan.settings),
             comparison: Comparison::new(plan),
             progress: watch::Sender::new(Progress::Running),
             dead_letters: Vec::new(),
@@ -226,13 +227,16 @@ impl Flow for PipelineFlow {
                 }
                 Err(reason) => self.fail(format!("{reason}; {}", self.checkpoints.advice())),
             },
-            Outcome::Evaluate(Scored { score, recalled }) => {
+            Outcome::Evaluate(Scored { score, recalled, watched }) => {
                 self.samples.remember(recalled);
-                self.evaluation.scored(ordinal, score, done.busy, intake);
+                self.evaluation.scored(ordinal, (score, watched), done.busy, intake);
             }
             Outcome::Checkpoint(written) => self.checkpoints.written(written),
-            Outcome::Deploy(deployed) => self.evaluation.was_deployed(deployed, intake),
-            Outcome::Predict(answer) => self.predictions.answered(ordinal, answer),
+            Outcome::Deploy(deployed) => {
+                self.evaluation.was_deployed(deployed, intake);
+                self.predictions.deployed(self.evaluation.deployed());
+            }
+            Outcome::Predict(answer) => self.predictions.answered(ordinal, answer, intake),
             Outcome::Compare(outcome) => {
                 self.comparison.committed(ordinal, outcome, done.busy, intake);
             }
@@ -260,7 +264,7 @@ impl Flow for PipelineFlow {
                 self.samples.lost(kind, ordinal, intake);
             }
             StageKind::Augment => self.training.augmented(ordinal, None, &mut self.samples, intake),
-            StageKind::Predict => self.predictions.gave_up(ordinal, cause),
+            StageKind::Predict => self.predictions.gave_up(ordinal, cause, intake),
             StageKind::Batch
             | StageKind::Train
             | StageKind::Checkpoint

@@ -1,11 +1,13 @@
 //! Requests for predictions: each is answered exactly once, by the newest model at the time it is leased.
 
-use super::{evaluation::Deployment, id};
+use super::{drift_watch::DriftWatch, evaluation::Deployment, id};
 use crate::{
     kinds::StageKind,
-    model::{PredictError, Prediction},
+    model::{Answered, PredictError, Prediction},
     predict::{Answer, Request},
+    settings::PipelineSettings,
 };
+use planaria_data::drift::Drift;
 use planaria_kernel::{ExitCause, Intake, ItemId};
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::oneshot;
@@ -20,6 +22,8 @@ struct Pending {
 
 /// The mailbox of predict.
 pub(crate) struct Predictions {
+    /// What drift is told by, once a model answers.
+    watch: DriftWatch,
     capacity: usize,
     next: u64,
     pending: BTreeMap<u64, Pending>,
@@ -27,8 +31,9 @@ pub(crate) struct Predictions {
 }
 
 impl Predictions {
-    pub(crate) fn new(capacity: usize) -> Self {
-        Predictions { capacity, next: 0, pending: BTreeMap::new(), closed: false }
+    pub(crate) fn new(settings: &PipelineSettings) -> Self {
+        let (watch, capacity) = (DriftWatch::new(settings.drift), settings.predict.capacity);
+        Predictions { watch, capacity, next: 0, pending: BTreeMap::new(), closed: false }
     }
 
     /// Requests wait until a first model is deployed.
@@ -76,11 +81,28 @@ impl Predictions {
         }
     }
 
-    pub(crate) fn answered(&mut self, ordinal: u64, answer: Answer) {
-        self.reply(ordinal, answer.unwrap_or(Err(PredictError::Stopping)));
+    /// Another model answers the requests to come.
+    pub(crate) fn deployed(&mut self, deployed: Option<&Deployment>) {
+        self.watch.begin(deployed.map(|deployed| &*deployed.model), self.next);
     }
 
-    pub(crate) fn gave_up(&mut self, ordinal: u64, cause: &ExitCause) {
+    /// The newest comparison of predictions with what the model was measured on.
+    pub(crate) fn drift(&self) -> Option<&Drift> {
+        self.watch.newest()
+    }
+
+    pub(crate) fn answered(&mut self, ordinal: u64, answer: Answer, intake: &mut Intake<'_>) {
+        let (prediction, binned) = match answer {
+            Some(Answered { prediction, binned }) => (prediction, binned),
+            None => (Err(PredictError::Stopping), None),
+        };
+        let version = prediction.as_ref().map_or(0, |prediction| prediction.model);
+        self.watch.settled(ordinal, version, binned, intake);
+        self.reply(ordinal, prediction);
+    }
+
+    pub(crate) fn gave_up(&mut self, ordinal: u64, cause: &ExitCause, intake: &mut Intake<'_>) {
+        self.watch.settled(ordinal, 0, None, intake);
         self.reply(ordinal, Err(PredictError::DeadLetter { cause: cause.to_string() }));
     }
 

@@ -59,6 +59,7 @@ pub(crate) fn settings(folder: &Path) -> PipelineSettings {
         fit_normalise: false,
         clean: None,
         quarantine: QuarantineSettings::default(),
+        drift: DriftSettings::default(),
         augmentation: Augmentation::affine(1.0, 5.0, 0.1),
         network: NetworkSettings {
             name: "smallest".to_owned(),
