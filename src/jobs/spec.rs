@@ -146,6 +146,9 @@ pub struct Evaluating {
 pub struct Inspecting {
     /// A config, or a data set.
     pub data: PathBuf,
+    /// The column of a table that holds the classes; `label` without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
 }
 
 /// `kind = "export"`.
@@ -250,7 +253,7 @@ fn check_fields(job: &Map<String, Value>) -> Result<(), SpecError> {
         "compare" => &["config", "set", "models"],
         "predict" => &["model", "model_of", "input"],
         "evaluate" => &["model", "model_of", "config", "set"],
-        "inspect" => &["data"],
+        "inspect" => &["data", "label"],
         _ => &["model", "model_of", "format", "precision"],
     };
     let unknown = job.keys().find(|key| *key != "kind" && !known.contains(&key.as_str()));

@@ -91,6 +91,29 @@ fn a_job_is_submitted_waited_for_and_gives_its_result() {
 }
 
 #[test]
+fn a_job_tells_what_its_cleaning_has_set_aside_and_another_inspects_a_table() {
+    let world =
+        World::with(&training(640, 1, "[clean]\noutliers = \"remove\"\noutlier_range = 1.0\n"));
+    world.write("job.toml", TRAIN);
+    world.write("rows.csv", "a,kind\n1,x\n2,y\n3,x\n4,y\n5,x\n6,y\n7,x\n8,y\n");
+    let runtime = runtime(&world);
+    let ended = world.ask(&["submit", "job.toml", "--wait", "--json"]).with(0).json();
+    let removed = ended["result"]["cleaning"]["train"]["outliers"]["removed"].as_u64();
+    world.ask(&["result", "1", "--out", "out"]).with(0);
+    let told = fs::read_to_string(world.path("out/set-aside.jsonl")).expect("the list is there");
+    assert_eq!(removed, Some(told.lines().count() as u64), "{told}");
+    assert!(
+        told.contains("\"reason\":\"outlier\"") && told.contains("its brightness is"),
+        "{told}"
+    );
+    world.write("look.toml", "kind = \"inspect\"\ndata = \"rows.csv\"\nlabel = \"kind\"\n");
+    let ended = world.ask(&["submit", "look.toml", "--wait", "--json"]).with(0).json();
+    assert_eq!(ended["result"]["columns"][0]["kind"], "whole", "{ended}");
+    world.ask(&["stop"]).with(0);
+    runtime.end().with(0);
+}
+
+#[test]
 fn a_runtime_killed_in_mid_training_finishes_the_job_to_the_same_bytes_when_it_is_started_again() {
     let expected = undisturbed(3);
     let world = world(3);

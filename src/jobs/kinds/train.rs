@@ -1,5 +1,6 @@
 //! `train` and `compare`: a pipeline of its own, in the job's folder; after a death it goes on from its newest checkpoint.
 
+use planaria_data::{Cleaning, clean::SetAside};
 use planaria_stages::{
     JobError, Pipeline, PipelineSettings, Results, ResumeError, ScoreResult, StartError,
     results::{DeadLetter, TrainingResult},
@@ -26,8 +27,13 @@ struct Trained {
     class_names: Vec<String>,
     comparison: Vec<Compared>,
     dead_letters: Vec<DeadLetter>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cleaning: Option<Cleaning>,
     training: Curves,
 }
+
+/// What the list of items that the cleaning has set aside is called among the result's files.
+const SET_ASIDE: &str = "set-aside.jsonl";
 
 /// A model among others.
 #[derive(Serialize)]
@@ -127,12 +133,25 @@ fn newest_checkpoint(folder: &Path) -> Option<u64> {
     files.filter_map(|file| step(file.ok()?.file_name().to_str()?)).max()
 }
 
+/// A line of JSON for each item.
+fn lines(items: &[SetAside]) -> Result<Vec<u8>, Failure> {
+    let mut lines = Vec::new();
+    for item in items {
+        serde_json::to_writer(&mut lines, item).map_err(Failure::job)?;
+        lines.push(b'\n');
+    }
+    Ok(lines)
+}
+
 fn made(settings: &PipelineSettings, results: Results) -> Result<Outcome, Failure> {
     let mut files = Vec::new();
     if let Some(path) = &results.model_file {
         let bytes = fs::read(path)
             .map_err(|error| Failure::Job(format!("cannot read the model {path}: {error}")))?;
         files.push((MODEL.to_owned(), bytes));
+    }
+    if let Some(cleaning) = &results.cleaning {
+        files.push((SET_ASIDE.to_owned(), lines(&cleaning.set_aside)?));
     }
     let comparison = results.comparison.into_iter().map(|row| Compared {
         name: row.name,
@@ -152,6 +171,7 @@ fn made(settings: &PipelineSettings, results: Results) -> Result<Outcome, Failur
         class_names: results.class_names,
         comparison: comparison.collect(),
         dead_letters: results.dead_letters,
+        cleaning: results.cleaning,
         training: curves(results.training)?,
     };
     Ok(Outcome::Done(Made { result: json(&trained)?, files }))
