@@ -123,6 +123,22 @@ fn rows_that_are_written_as_columns_are_read_again_to_the_last_bit() {
 }
 
 #[test]
+fn columns_of_texts_are_left_out_by_their_types_where_no_column_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for (format, path) in files(folder.path(), &batch(100)) {
+        let files = TableFiles::Shared { paths: vec![path.clone()], test_share: 0.2 };
+        let columns = Columns { label: "y".into(), features: None };
+        let table = Table { format: format.clone(), files, columns };
+        let (numbers, texts) = table.of_numbers(&Limits::default()).unwrap();
+        assert_eq!(texts, ["kind"], "{format:?}");
+        assert_eq!(numbers.columns.features, Some(vec!["id".to_owned(), "x".to_owned()]));
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+        assert!(table.of_numbers(&Limits::default()).is_err(), "{format:?} that is cut");
+    }
+}
+
+#[test]
 fn rows_come_back_in_their_order_whatever_they_are_written_in() {
     let folder = tempfile::tempdir().unwrap();
     for (format, path) in files(folder.path(), &batch(10_000)) {

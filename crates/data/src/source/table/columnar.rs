@@ -80,6 +80,40 @@ pub(super) fn open(table: &Table, limits: &Limits) -> Result<Box<dyn Source>, So
     }))
 }
 
+/// The columns of the first file but its label: those that hold numbers, and the others.
+pub(super) fn numbers_and_others(table: &Table) -> Result<(Vec<String>, Vec<String>), SourceError> {
+    let path = table.files.first();
+    // A library's panic on hostile bytes.
+    let schema = catch_unwind(AssertUnwindSafe(|| schema(table.format.clone(), path)));
+    let schema = schema.unwrap_or_else(|_| Err(wrong(path, "it is damaged".into())))?;
+    let is_label = |name: &str| *name == table.columns.label;
+    let others = schema.fields().iter().filter(|field| !is_label(field.name()));
+    let (numbers, others): (Vec<_>, Vec<_>) = others.partition(|field| {
+        let kind = field.data_type();
+        let is_decimal = matches!(kind, DataType::Decimal32(..) | DataType::Decimal64(..))
+            || matches!(kind, DataType::Decimal128(..) | DataType::Decimal256(..));
+        matches!(kind, DataType::Boolean | DataType::Null) || kind.is_numeric() && !is_decimal
+    });
+    let named = |fields: Vec<&Arc<arrow_schema::Field>>| {
+        fields.into_iter().map(|field| field.name().clone()).collect()
+    };
+    Ok((named(numbers), named(others)))
+}
+
+/// The types of a file's columns.
+fn schema(format: TableFormat, path: &Path) -> Result<Arc<Schema>, SourceError> {
+    let damaged = |error: &dyn std::fmt::Display| wrong(path, error.to_string());
+    let file = open_file(path)?;
+    if format == TableFormat::Parquet {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file);
+        return Ok(builder.map_err(|error| damaged(&error))?.schema().clone());
+    }
+    let bytes = Blocks::new(path, file)?.footer()?;
+    let footer = root_as_footer(&bytes).map_err(|error| damaged(&error))?;
+    let schema = footer.schema().ok_or_else(|| damaged(&"it has no schema"))?;
+    try_fb_to_schema(schema).map(Arc::new).map_err(|error| damaged(&error))
+}
+
 fn wrong(path: &Path, what: String) -> SourceError {
     SourceError::Format { path: path.to_path_buf(), format: "table", what }
 }

@@ -8,16 +8,35 @@ use std::sync::Arc;
 const ROWS_MAX: usize = 200;
 
 impl Table {
-    /// The same table without the columns whose numbers are none in most of the first rows, and the names of these. A table
-    /// that names its features, and a file of columns, which has types, stay as they are.
+    /// The same table without the columns of texts, and the names of these: a file of columns has types, and of one of lines they are
+    /// columns that hold no number in most of the first rows. A table that names its features stays as it is.
     ///
     /// # Errors
     /// [`SourceError`] when the first file cannot be read.
     pub fn of_numbers(&self, limits: &Limits) -> Result<(Table, Vec<String>), SourceError> {
-        let has_lines = matches!(self.format, TableFormat::Csv { .. } | TableFormat::JsonLines);
-        if !has_lines || self.columns.features.is_some() {
+        if self.columns.features.is_some() {
             return Ok((self.clone(), Vec::new()));
         }
+        let (numbers, texts) = match self.format {
+            TableFormat::Csv { .. } | TableFormat::JsonLines => self.by_first_rows(limits)?,
+            TableFormat::Parquet | TableFormat::Arrow => self.by_types()?,
+        };
+        let columns = Columns { label: self.columns.label.clone(), features: Some(numbers) };
+        Ok((Table { columns, ..self.clone() }, texts))
+    }
+
+    #[cfg(feature = "columnar")]
+    fn by_types(&self) -> Result<(Vec<String>, Vec<String>), SourceError> {
+        super::columnar::numbers_and_others(self)
+    }
+
+    /// Whoever opens it is told that this program cannot.
+    #[cfg(not(feature = "columnar"))]
+    fn by_types(&self) -> Result<(Vec<String>, Vec<String>), SourceError> {
+        Ok((Vec::new(), Vec::new()))
+    }
+
+    fn by_first_rows(&self, limits: &Limits) -> Result<(Vec<String>, Vec<String>), SourceError> {
         let file = [Arc::new(Seekable::open(self.files.first(), limits)?)];
         let (format, _) = self.row_format(&file, limits)?;
         let records = self.first_rows(&file[0], limits)?;
@@ -33,10 +52,8 @@ impl Table {
         let most = good.iter().map(|(_, rows)| *rows).max().unwrap_or(0);
         let (numbers, texts): (Vec<_>, Vec<_>) =
             good.into_iter().partition(|(_, rows)| rows * 2 >= most);
-        let [numbers, texts] = [numbers, texts]
-            .map(|columns| columns.into_iter().map(|(name, _)| name).collect::<Vec<String>>());
-        let columns = Columns { label: self.columns.label.clone(), features: Some(numbers) };
-        Ok((Table { columns, ..self.clone() }, texts))
+        let names = |columns: Vec<(String, usize)>| columns.into_iter().map(|(name, _)| name);
+        Ok((names(numbers).collect(), names(texts).collect()))
     }
 
     fn first_rows(&self, file: &Seekable, limits: &Limits) -> Result<Vec<Vec<u8>>, SourceError> {
