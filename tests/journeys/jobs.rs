@@ -115,8 +115,9 @@ fn a_job_tells_what_its_cleaning_has_set_aside_and_another_inspects_a_table() {
 
 #[test]
 fn a_runtime_killed_in_mid_training_finishes_the_job_to_the_same_bytes_when_it_is_started_again() {
-    let expected = undisturbed(3);
-    let world = world(3);
+    // So many that none is done before somebody has looked twice.
+    let expected = undisturbed(50);
+    let world = world(50);
     let first = runtime(&world);
     assert_eq!(submit(&world, "a")["is_new"], true);
     until("some steps", || (job(&world, 1)["progress"].as_u64() > Some(5)).then_some(()));
