@@ -154,7 +154,7 @@ pub enum DecodeError {
     #[error("the item is numbers and no picture: choose another source or leave the step out")]
     Numbers,
     /// A number that is none, or infinite.
-    #[error("value {index} is {value}: drop the item, or fill what is missing")]
+    #[error("value {index} is {value}: drop the item, or fill what is missing: `[clean]` does")]
     NotFinite {
         /// Which one, from 0.
         index: usize,

@@ -188,7 +188,10 @@ fn numbers_stay_numbers_whatever_their_type() {
     let nan = of(Element::F4, floats(&[0.0, 0.0, f32::NAN, 0.0, 0.0, 0.0]));
     let item = nan.read(Split::Train, 0).unwrap();
     let refused = nan.codec().values(&item.bytes, &Limits::default()).unwrap_err();
-    assert_eq!(refused.to_string(), "value 2 is NaN: drop the item, or fill what is missing");
+    assert_eq!(
+        refused.to_string(),
+        "value 2 is NaN: drop the item, or fill what is missing: `[clean]` does"
+    );
     assert!(nan.codec().decode(&item.bytes, &Limits::default()).is_err());
 }
 

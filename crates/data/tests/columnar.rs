@@ -152,7 +152,7 @@ fn rows_come_back_in_their_order_whatever_they_are_written_in() {
         assert!(row(&*source, 3).unwrap_err().contains("row 3: has no usable label"));
         assert_eq!(
             row(&*source, 5).unwrap_err(),
-            "value 1 is NaN: drop the item, or fill what is missing"
+            "value 1 is NaN: drop the item, or fill what is missing: `[clean]` does"
         );
         let all = opened(format, &path, None, &Limits::default()).unwrap();
         assert_eq!(row(&*all, 8), Ok((vec![8.0, 2.0, -8.0], 1)));

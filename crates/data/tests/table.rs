@@ -106,8 +106,8 @@ fn a_bad_row_is_an_error_of_its_own_and_says_what_and_where() {
         "row at byte 19: it has 4 fields where the header has 3",
         "row at byte 27: column `a` is \"one\": no number",
         "row at byte 35: has no label",
-        "value 1 is NaN: drop the item, or fill what is missing",
-        "value 1 is inf: drop the item, or fill what is missing",
+        "value 1 is NaN: drop the item, or fill what is missing: `[clean]` does",
+        "value 1 is inf: drop the item, or fill what is missing: `[clean]` does",
         "",
         "row at byte 59: a quote is never closed",
     ];
