@@ -76,6 +76,8 @@ pub struct Explanation {
     pub validation_items: u64,
     /// Items to measure on.
     pub test_items: u64,
+    /// True when items are looked at, and some perhaps set aside, before the first step: then these are the most there can be.
+    pub is_cleaned: bool,
     /// The source, in words.
     pub source: String,
     /// The network's name.
@@ -163,6 +165,7 @@ pub fn explain(config: &Config) -> Result<Explanation, ExplainError> {
         train_items,
         validation_items,
         test_items,
+        is_cleaned: settings.clean.is_some(),
         source: settings.source.described(),
         network: settings.network.name.clone(),
         input: settings.network.input.to_string(),

@@ -8,11 +8,12 @@ pub fn screen(explanation: &Explanation) -> String {
     let Explanation { epochs, batch, gradient_shards, .. } = explanation;
     let mut lines = vec![
         format!(
-            "data      {}: {} training{} and {} test items",
+            "data      {}: {} training{} and {} test items{}",
             explanation.source,
             count(explanation.train_items),
             validation(explanation.validation_items),
-            count(explanation.test_items)
+            count(explanation.test_items),
+            if explanation.is_cleaned { ", before they are cleaned" } else { "" }
         ),
         format!("network   {}: {} parameters", explanation.network, count(explanation.parameters)),
         format!(

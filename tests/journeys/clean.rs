@@ -114,6 +114,8 @@ fn leaks_are_told_of_and_stay_unless_they_are_to_be_removed() {
     bad(&world);
     let out = world.run(&["--exit", "--report", "report.json"]).end().with(0).out;
     assert!(out.contains("kept all the same: 1 blank, 2 of conflicting labels, 1 leaked"), "{out}");
+    let check = world.planaria(&["check", "config.toml"]).with(0).out;
+    assert!(check.contains("47 training and 11 test items, before they are cleaned"), "{check}");
     let leaks = &world.json("report.json")["cleaning"]["train"]["leaks"];
     assert_eq!(*leaks, json!({ "found": 1, "removed": 0 }));
 }
